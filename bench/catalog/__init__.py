@@ -11,10 +11,14 @@ MARGINS = Registry(
     Traits: ``angular`` (has a margin gradient of two conventions), ``logits`` ("cosine": s·cos; "inner": plain x·W).""",
 )
 GATES = Registry(
-    "gate", "bench.losses.gates", "``function(batch: GateInput, **options) -> (B,)``: where the pull is enhanced."
+    "gate",
+    "bench.losses.gates",
+    "``function(batch: GateInput, **options) -> (B,)``: where the pull is enhanced.",
 )
 PROFILES = Registry(
-    "profile", "bench.losses.profiles", "``function(theta, psi) -> (B,)``: φ, how the added pull grows with the angle."
+    "profile",
+    "bench.losses.profiles",
+    "``function(theta, psi) -> (B,)``: φ, how the added pull grows with the angle.",
 )
 BACKBONES = Registry(
     "backbone",

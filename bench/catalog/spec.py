@@ -48,7 +48,12 @@ class Option:
             return "one of " + ", ".join(self.choices)
         bounds = [
             f"{sign} {value:g}"
-            for sign, value in ((">=", self.minimum), (">", self.above), ("<=", self.maximum), ("<", self.below))
+            for sign, value in (
+                (">=", self.minimum),
+                (">", self.above),
+                ("<=", self.maximum),
+                ("<", self.below),
+            )
             if value is not None
         ]
         return " ".join([type_names[self.type], " and ".join(bounds)]).strip()
@@ -56,6 +61,8 @@ class Option:
     def check(self, value: Any) -> bool | int | float | str | None:
         """The value in this option's type. Raises ValueError saying what was found and what is allowed."""
         wrong = ValueError(f"must be {self.allowed}, found {value!r}")
+        if isinstance(value, bool) and str(value).lower() in self.choices:
+            return str(value).lower()  # YAML reads `true` as a truth value
         if value is None and self.default is None:
             return None
         if self.type is bool or isinstance(value, bool):

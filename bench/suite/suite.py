@@ -1,0 +1,329 @@
+"""A suite: its blocks checked, its grid expanded into resolved cells, every mistake reported at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from bench.catalog import AUGMENTATIONS, BACKBONES, FORMATS, GATES, MARGINS, PROFILES, Registry
+from bench.errors import Mistake, SuiteError, UnknownNameError, unknown_name
+from bench.suite import grid as grids
+from bench.suite.schema import (
+    Cell,
+    Data,
+    Enhancement,
+    Evaluation,
+    ExecutorBlock,
+    Named,
+    Recipe,
+    ReportBlock,
+    SearchBlock,
+)  # fmt: skip
+from bench.suite.source import Location, Source, parse_value, read_source
+
+CELL_BLOCKS: dict[str, type[BaseModel]] = {
+    "data": Data,
+    "backbone": Named,
+    "margin": Named,
+    "enhancement": Enhancement,
+    "recipe": Recipe,
+    "evaluation": Evaluation,
+}
+SUITE_BLOCKS: dict[str, type[BaseModel]] = {
+    "report": ReportBlock,
+    "executor": ExecutorBlock,
+    "search": SearchBlock,
+}
+_seeds: TypeAdapter[list[int]] = TypeAdapter(Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)])
+_name: TypeAdapter[str] = TypeAdapter(Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)])
+
+
+@dataclass(frozen=True)
+class SuiteCell:
+    """A resolved cell and the labels of its axes, as tables show them."""
+
+    cell: Cell
+    axes: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite ready to plan: every cell resolved and checked against the catalog."""
+
+    name: str
+    title: str
+    file: str
+    cells: tuple[SuiteCell, ...]
+    seeds: tuple[int, ...]
+    report: ReportBlock
+    executor: ExecutorBlock
+    search: SearchBlock | None
+    warnings: tuple[str, ...]
+    text: str = field(repr=False)
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+
+
+def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
+    """Reads, checks and expands a suite. ``overrides``: ``field=value`` texts. Raises SuiteError with all mistakes."""
+    source = read_source(path)
+    for text in overrides:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise SuiteError([Mistake("--set", None, text, "must be field=value, such as data.root=PATH")])
+        at = tuple(name.strip().split("."))
+        grids.put(source.value, at, parse_value(value))
+        for inner in [key for key in source.lines if key[: len(at)] == at]:
+            del source.lines[inner]
+    return _Loader(source, path).suite()
+
+
+class _Loader:
+    """Collects the mistakes of one suite while its parts are read."""
+
+    def __init__(self, source: Source, path: Path) -> None:
+        self.source, self.path = source, path
+        self.mistakes: dict[Mistake, None] = {}
+        self.warnings: dict[str, None] = {}
+        self.cache: dict[tuple[str, str], Any] = {}
+
+    def wrong(self, location: Location, problem: str) -> None:
+        self.mistakes[self.source.mistake(location, problem)] = None
+
+    def suite(self) -> Suite:
+        value = self.source.value
+        allowed = ["name", "title", *CELL_BLOCKS, "grid", "seeds", *SUITE_BLOCKS]
+        for key in value:
+            if key not in allowed:
+                self.wrong((str(key),), unknown_name("block", str(key), allowed))
+        name = self._typed(_name, value.get("name", self.path.stem), ("name",))
+        title = value.get("title", "")
+        if not isinstance(title, str):
+            self.wrong(("title",), f"must be text, found {title!r}")
+        seeds = value.get("seeds", [0])
+        seeds = self._typed(_seeds, list(range(seeds)) if type(seeds) is int else seeds, ("seeds",)) or []
+        if len(set(seeds)) < len(seeds):
+            self.wrong(("seeds",), f"a seed is given twice: {seeds}")
+        blocks = {k: self._block(k, value.get(k, {}), {}) for k in SUITE_BLOCKS if k != "search" or k in value}
+        cells = self._cells(value)
+        if self.mistakes:
+            raise SuiteError(sorted(self.mistakes, key=lambda m: (m.line or 0, m.field)))
+        text = json.dumps(value, sort_keys=True, default=str)
+        return Suite(
+            name, title, str(self.path), tuple(cells), tuple(seeds),
+            blocks["report"], blocks["executor"], blocks.get("search"), tuple(self.warnings), text,
+        )  # fmt: skip
+
+    def _typed(self, adapter: TypeAdapter[Any], value: Any, at: Location) -> Any:
+        try:
+            return adapter.validate_python(value)
+        except ValidationError as error:
+            self._report(error, at, {})
+            return None
+
+    def _cells(self, value: Mapping[str, Any]) -> list[SuiteCell]:
+        groups, excludes, wrong = grids.parse_grid(value.get("grid") or {})
+        for location, problem in wrong:
+            self.wrong(location, problem)
+        for axis in (axis for group in groups for axis in group):
+            if axis.path[0] not in CELL_BLOCKS:
+                self.wrong(axis.location, unknown_name("field of a cell", axis.path[0], CELL_BLOCKS))
+        groups = [group for group in groups if all(axis.path[0] in CELL_BLOCKS for axis in group)]
+        axes = [axis for group in groups for axis in group]
+        base = {key: value[key] for key in CELL_BLOCKS if key in value}
+        for block in ("backbone", "margin"):
+            if block not in base and not any(a.path[0] == block for a in axes):
+                self.wrong((block,), "is missing: give the block, or make it an axis of the grid")
+        labels = {axis: [_label(v, axis.values) for v in axis.values] for axis in axes}
+        used = [False] * len(excludes)
+        cells: dict[str, SuiteCell] = {}
+        for choice in grids.choices(groups):
+            raw = grids.apply(base, choice)
+            hit = [grids.matches(raw, pattern) for _, pattern in excludes]
+            used = [u or h for u, h in zip(used, hit, strict=True)]
+            if any(hit):
+                continue
+            cell = self._cell(raw, choice)
+            if cell is not None:
+                named = {axis.name: labels[axis][index] for axis, index in choice.items()}
+                cells.setdefault(cell.model_dump_json(), SuiteCell(cell, named))
+        for (location, pattern), did in zip(excludes, used, strict=True):
+            if not did:
+                self.wrong(location, f"excludes nothing: no cell matches {pattern!r}")
+        if not cells and not self.mistakes:
+            self.wrong(("grid",), "every cell is excluded, so the grid has zero runs")
+        self._twins(list(cells.values()))
+        return list(cells.values())
+
+    def _cell(self, raw: Mapping[str, Any], choice: Mapping[grids.Axis, int]) -> Cell | None:
+        given = {name: self._block(name, raw[name], choice) for name in CELL_BLOCKS if raw.get(name) is not None}
+        if "data" not in given:
+            given["data"] = self._block("data", {}, choice)
+        if any(block is None for block in given.values()) or not {"backbone", "margin"} <= given.keys():
+            return None
+        if given.get("enhancement") is not None and given["enhancement"].strength == 0:
+            given["enhancement"] = None  # every gate and profile at λ = 0 is one and the same base loss
+        cell = Cell(**given)
+        if cell.recipe.select == "validation" and not cell.data.validation.identities:
+            self._wrong_in_cell(("recipe", "select"), "needs data.validation.identities > 0", choice)
+        if cell.recipe.warmup_epochs >= cell.recipe.epochs:
+            problem = f"must be below recipe.epochs ({cell.recipe.epochs}), found {cell.recipe.warmup_epochs}"
+            self._wrong_in_cell(("recipe", "warmup_epochs"), problem, choice)
+        return cell
+
+    def _block(self, name: str, raw: Any, choice: Mapping[grids.Axis, int]) -> Any:
+        """A block checked and resolved; None if it has a mistake. Equal blocks are checked once."""
+        key = (name, json.dumps(raw, sort_keys=True, default=repr))
+        if key in self.cache:
+            return self.cache[key]
+        before = len(self.mistakes)
+        block: Any = None
+        try:
+            block = {**CELL_BLOCKS, **SUITE_BLOCKS}[name].model_validate(raw)
+        except ValidationError as error:
+            self._report(error, (name,), choice)
+        if block is not None:
+            block = self._resolve(name, block, choice)
+        self.cache[key] = block if len(self.mistakes) == before else None
+        return self.cache[key]
+
+    def _resolve(self, name: str, block: Any, choice: Mapping[grids.Axis, int]) -> Any:
+        """Fills in the options of named things from the catalog."""
+        if name == "backbone":
+            return self._named(BACKBONES, block, (name,), choice)
+        if name == "margin":
+            return self._named(MARGINS, block, (name,), choice)
+        if name == "enhancement":
+            return self._enhancement(block, choice)
+        if name == "recipe":
+            steps = [
+                self._named(AUGMENTATIONS, a, (name, "augmentation", i), choice)
+                for i, a in enumerate(block.augmentation)
+            ]
+            return block.model_copy(update={"augmentation": steps})
+        if name == "data":
+            protocols = [
+                self._format(p, "protocol", (name, "protocols", i), choice) for i, p in enumerate(block.protocols)
+            ]
+            self._format_known(block.train.format, "training", (name, "train", "format"), choice)
+            return block.model_copy(update={"protocols": protocols})
+        return block
+
+    def _enhancement(self, block: Enhancement, choice: Mapping[grids.Axis, int]) -> Enhancement:
+        gate = self._named(GATES, block.gate, ("enhancement", "gate"), choice)
+        profile = self._named(PROFILES, block.profile, ("enhancement", "profile"), choice)
+        return block.model_copy(update={"gate": gate, "profile": profile})
+
+    def _named(self, registry: Registry, block: Named, at: Location, choice: Mapping[grids.Axis, int]) -> Named:
+        try:
+            spec = registry.get(block.name)
+        except UnknownNameError as error:
+            self._wrong_in_cell((*at, "name"), str(error), choice)
+            return block
+        options, mistakes = spec.resolve(block.options)
+        for key, problem in mistakes:
+            self._wrong_in_cell((*at, key), problem, choice)
+        return Named(name=block.name, **options)
+
+    def _format_known(self, name: str, provides: str, at: Location, choice: Mapping[grids.Axis, int]) -> bool:
+        known = [spec.name for spec in FORMATS if spec.traits.get("provides") == provides]
+        if name not in known:
+            self._wrong_in_cell(at, unknown_name(f"{provides} format", name, known), choice)
+        return name in known
+
+    def _format(self, block: Any, provides: str, at: Location, choice: Mapping[grids.Axis, int]) -> Any:
+        if not self._format_known(block.format, provides, (*at, "format"), choice):
+            return block
+        options, mistakes = FORMATS.get(block.format).resolve(block.options)
+        for key, problem in mistakes:
+            self._wrong_in_cell((*at, key), problem, choice)
+        return type(block)(name=block.name, format=block.format, path=block.path, **options)
+
+    def _report(self, error: ValidationError, at: Location, choice: Mapping[grids.Axis, int]) -> None:
+        for item in error.errors(include_url=False):
+            location = (*at, *(p for p in item["loc"] if not _is_tag(p)))
+            problem = item["msg"].removeprefix("Value error, ")
+            if item["type"] == "extra_forbidden":
+                problem = unknown_name("field", str(item["loc"][-1]), self._fields(at, item["loc"][:-1]))
+            elif item["type"] == "missing":
+                problem = "is missing"
+            elif item["type"] != "value_error":
+                problem = f"{problem}, found {item['input']!r}"
+            self._wrong_in_cell(location, problem, choice)
+
+    @staticmethod
+    def _fields(at: Location, inner: tuple[int | str, ...]) -> list[str]:
+        """The fields that a block allows at a location."""
+        model: Any = {**CELL_BLOCKS, **SUITE_BLOCKS}.get(str(at[0]))
+        for part in inner:
+            if str(part) in _TAGGED:
+                return sorted(_TAGGED[str(part)].model_fields)
+            info = model.model_fields.get(part)
+            model = info.annotation if info else model
+        return sorted(model.model_fields)
+
+    def _wrong_in_cell(self, at: Location, problem: str, choice: Mapping[grids.Axis, int]) -> None:
+        """Reports a mistake where the user wrote it: in the block, or in the axis that put the value there."""
+        for axis, index in sorted(choice.items(), key=lambda item: -len(item[0].path)):
+            if at[: len(axis.path)] == axis.path:
+                self.wrong((*axis.location, index, *at[len(axis.path) :]), problem)
+                return
+        self.wrong(at, problem)
+
+    def _twins(self, cells: Sequence[SuiteCell]) -> None:
+        """Warns of cells whose gradients are the same by definition (matched and cosine where ψ' = −sin θ)."""
+        seen: dict[str, str] = {}
+        for item in cells:
+            term, margin = item.cell.enhancement, item.cell.margin
+            if term is None or term.profile.name not in ("matched", "cosine"):
+                continue
+            straight = margin.options.get("margin_gradient") == "straight_through"
+            if MARGINS.get(margin.name).traits.get("angular") and not straight:
+                continue
+            key = item.cell.model_copy(
+                update={"enhancement": term.model_copy(update={"profile": Named(name="cosine")})}
+            )
+            other = seen.setdefault(key.model_dump_json(), term.profile.name)
+            if other != term.profile.name:
+                self.warnings[
+                    f"{margin.name}, strength {term.strength:g}: the profiles matched and cosine have the same gradient "
+                    "with this margin; these cells are twins"
+                ] = None
+
+
+def _is_tag(part: int | str) -> bool:
+    return isinstance(part, str) and part in _TAGGED
+
+
+_TAGGED: dict[str, type[BaseModel]] = {}
+for _field in ("optimiser", "schedule"):
+    for _model in Recipe.model_fields[_field].annotation.__args__:  # type: ignore[union-attr]
+        _TAGGED[str(_model.model_fields["name"].annotation.__args__[0])] = _model
+
+
+def _label(value: Any, siblings: Sequence[Any]) -> str:
+    """A short text for an axis value: the name alone where that tells it from the others, else with its options."""
+    if not isinstance(value, Mapping):
+        return "none" if value is None else f"{value:g}" if isinstance(value, float) else _text(value)
+    names = [s.get("name") if isinstance(s, Mapping) else s for s in siblings]
+    name = str(value.get("name", ""))
+    if name and names.count(name) == 1:
+        return name
+    rest = ", ".join(f"{k}={_text(v)}" for k, v in value.items() if k != "name")
+    return f"{name}({rest})" if name else rest
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return "+".join(_text(v) for v in value)
+    if isinstance(value, Mapping):
+        return str(value.get("name") or value.get("format") or json.dumps(value, sort_keys=True))
+    return str(value)
