@@ -1,0 +1,106 @@
+"""Decoding image files into rows of the packed store; what its worker processes import, so it stays light."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import PIL
+from PIL import Image, ImageOps, features
+
+# More than any photograph of a face needs; a small file can claim to be far larger.
+MOST_PIXELS = 64_000_000
+EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "La", "RGBa")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A stretch of files to decode into ``target`` from image number ``start`` on."""
+
+    root: str
+    files: tuple[str, ...]
+    pixels: int
+    target: str
+    start: int
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What came of some chunks: images written, how many of them are grey, original sizes, unreadable images."""
+
+    count: int = 0
+    grey: int = 0
+    sizes: Counter[str] = field(default_factory=Counter)
+    problems: tuple[str, ...] = ()
+
+    def __add__(self, other: Decoded) -> Decoded:
+        return Decoded(
+            self.count + other.count,
+            self.grey + other.grey,
+            self.sizes + other.sizes,
+            self.problems + other.problems,
+        )
+
+
+def decode_chunk(chunk: Chunk) -> Decoded:
+    """Decodes a chunk and writes it. Unreadable images are reported, not raised; failing to write raises OSError."""
+    rows = np.zeros((len(chunk.files), chunk.pixels, chunk.pixels, 3), np.uint8)
+    sizes: Counter[str] = Counter()
+    problems = []
+    for row, file in zip(rows, chunk.files, strict=True):
+        try:
+            row[:], (width, height) = decode(Path(chunk.root) / file, chunk.pixels)
+        except Exception as error:  # Pillow's decoders raise many kinds on damaged files
+            problems.append(f"{file} ({' '.join(str(error).split()) or type(error).__name__})")
+        else:
+            sizes[f"{width}x{height}"] += 1
+    if problems:
+        return Decoded(len(chunk.files) - len(problems), problems=tuple(problems))
+    with Path(chunk.target).open("rb+") as target:
+        target.seek(chunk.start * rows[0].nbytes)
+        target.write(rows.data)
+    return Decoded(len(chunk.files), _grey(rows), sizes)
+
+
+def decode(path: Path, pixels: int) -> tuple[npt.NDArray[np.uint8], tuple[int, int]]:
+    """One image file as (pixels, pixels, 3) uint8 RGB, and its original (width, height).
+
+    Upright by its EXIF tag, central square, Pillow's antialiased bilinear filter; an image that has the right side
+    already keeps its exact pixels. Raises ValueError for what is no 8-bit image or claims more than 64 million pixels;
+    Pillow's own errors pass.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path) as image:
+            size = image.size
+            if size[0] * size[1] > MOST_PIXELS:
+                raise ValueError(f"claims {size[0]}x{size[1]} pixels; at most {MOST_PIXELS} are read")
+            if image.mode not in EIGHT_BIT_MODES:
+                raise ValueError(f"pixel format {image.mode}; convert it to 8 bits a channel")
+            upright = ImageOps.exif_transpose(image)
+    if upright.has_transparency_data:
+        upright = upright.convert("RGBA")
+    rgb = upright.convert("RGB")
+    width, height = rgb.size
+    side = min(width, height)
+    if width != height:
+        left, top = (width - side) // 2, (height - side) // 2
+        rgb = rgb.crop((left, top, left + side, top + side))
+    if side != pixels:
+        rgb = rgb.resize((pixels, pixels), Image.Resampling.BILINEAR)
+    return np.asarray(rgb), size
+
+
+def _grey(rows: npt.NDArray[np.uint8]) -> int:
+    """How many images have three equal channels; a middle line tells most of the others."""
+    likely = rows[(rows[:, rows.shape[1] // 2].min(-1) == rows[:, rows.shape[1] // 2].max(-1)).all(1)]
+    return int((likely.min(-1) == likely.max(-1)).all((1, 2)).sum())
+
+
+def versions() -> dict[str, str]:
+    """Decoders differ in the last bit: what decoded these images."""
+    return {"pillow": PIL.__version__, "jpeg": features.version("jpg") or "", "numpy": np.__version__}

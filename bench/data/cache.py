@@ -1,0 +1,130 @@
+"""The machine's cache folder, and digests of image files that are read once, not at every plan."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from bench.data.types import ImageList
+from bench.errors import DataError, StoreError
+
+SHOWN = 5
+# A file that changed this recently may change again within the same tick of the file system's clock, unseen.
+SETTLED_NS = 2_000_000_000
+
+
+def cache_root() -> Path:
+    """$BENCH_CACHE, else ``face-margin-bench`` in the user's cache folder ($XDG_CACHE_HOME or ~/.cache).
+
+    Raises StoreError where that lies inside this repository: decoded faces must not end up in it.
+    """
+    if given := os.environ.get("BENCH_CACHE"):
+        root = Path(given).expanduser()
+    else:
+        base = os.environ.get("XDG_CACHE_HOME", "")
+        root = (Path(base) if Path(base).is_absolute() else Path("~/.cache").expanduser()) / "face-margin-bench"
+    root = root.resolve()
+    repository = Path(__file__).resolve().parents[2]
+    if (repository / "pyproject.toml").is_file() and root.is_relative_to(repository):
+        raise StoreError(f"the cache {root} lies inside the repository; set BENCH_CACHE to a folder outside of it")
+    return root
+
+
+def stored_at(cache: Path, kind: str, digest: str) -> Path:
+    """Where the cache keeps what has this digest. Raises DataError for what is no digest."""
+    if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+        raise DataError(f"{kind} are named by 64 hex digits, found {digest!r}")
+    return cache / kind / digest
+
+
+def source_digest(images: ImageList, *, cache: Path | None = None, workers: int | None = None) -> str:
+    """sha256, in hex, over every image's relative name, person and bytes, in order; not over where the root lies.
+
+    A file whose path, size and modification time are known under ``cache`` (default: ``cache_root()``) is not read
+    again. Raises DataError for files that are missing or cannot be read.
+    """
+    digests = _file_digests(images, cache or cache_root(), workers)
+    total = hashlib.sha256(json.dumps(["images", 1, images.identities]).encode())
+    for file, label, digest in zip(images.files, images.labels.tolist(), digests, strict=True):
+        total.update(json.dumps([file, images.identities[label], digest]).encode())
+    return total.hexdigest()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file so that a reader sees the old one or the new one, whole. Raises StoreError."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with partial.open("wb") as out:
+                out.write(content)
+                out.flush()
+                os.fsync(out.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}; BENCH_CACHE sets where") from None
+
+
+def some(problems: Sequence[str]) -> str:
+    """Up to five problems, and how many more there are."""
+    more = f"; … and {len(problems) - SHOWN} more ({len(problems)} in all)" if len(problems) > SHOWN else ""
+    return "; ".join(problems[:SHOWN]) + more
+
+
+def _file_digests(images: ImageList, cache: Path, workers: int | None) -> list[str]:
+    root = images.root.absolute()
+    memory = cache / "fingerprints" / f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}.json"
+    known = _remembered(memory)
+    digests, unknown, problems = {}, [], []
+    for file in images.files:
+        try:
+            now = (root / file).stat()
+        except OSError as error:
+            problems.append(f"{file} ({error.strerror or error})")
+            continue
+        if file in known and known[file][:2] == [now.st_size, now.st_mtime_ns]:
+            digests[file] = known[file][2]
+        else:
+            unknown.append(file)
+    fresh = {}
+    with ThreadPoolExecutor(workers) as pool:
+        for file, result in zip(unknown, pool.map(lambda file: _fingerprint(root / file), unknown), strict=True):
+            if isinstance(result, OSError):
+                problems.append(f"{file} ({result.strerror or result})")
+                continue
+            size, modified, digests[file] = result
+            if time.time_ns() - modified > SETTLED_NS:
+                fresh[file] = [size, modified, digests[file]]
+    if problems:
+        raise DataError(f"{images.root}: {len(problems)} images are missing or cannot be read: {some(problems)}")
+    if fresh:
+        # Another process may have remembered other files of this root meanwhile; what is lost is hashed again.
+        write_whole(memory, json.dumps(_remembered(memory) | fresh).encode())
+    return [digests[file] for file in images.files]
+
+
+def _fingerprint(path: Path) -> tuple[int, int, str] | OSError:
+    """(size, modification time in ns, sha256), or why the file cannot be read."""
+    try:
+        with path.open("rb") as content:
+            before = os.fstat(content.fileno())
+            return before.st_size, before.st_mtime_ns, hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        return error
+
+
+def _remembered(memory: Path) -> dict[str, list[Any]]:
+    """File → [size, modification time in ns, sha256]; a memory that is missing or damaged is empty, not an error."""
+    try:
+        entries = json.loads(memory.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return entries if isinstance(entries, dict) else {}

@@ -1,0 +1,111 @@
+"""Protocols beside their packed images, so that a worker needs neither the source nor its reader.
+
+``CACHE/protocols/DIGEST.safetensors`` holds the arrays, and the names as its metadata.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from bench.data.cache import some, stored_at, write_whole
+from bench.data.packed import PackedImages, Progress, open_packed, pack
+from bench.data.types import Bool, Int, Protocol
+from bench.errors import DataError
+
+VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class PackedProtocol:
+    """A verification test with decoded images; see ``Protocol`` for the arrays.
+
+    ``template_identity``: (T,) int64 index into ``images.identities``. ``name`` is the one it was packed under.
+    """
+
+    name: str
+    images: PackedImages
+    template: Int
+    template_names: tuple[str, ...]
+    template_identity: Int
+    pairs: Int
+    same: Bool
+    fold: Int
+    digest: str
+
+
+def pack_protocol(
+    protocol: Protocol, *, pixels: int, cache: Path, progress: Progress | None = None, workers: int | None = None
+) -> str:
+    """Stores a protocol and its images unless they are stored already; returns its digest.
+
+    The digest covers images, pixels, templates, pairs, labels and folds, not the protocol's name. Raises as ``pack``
+    does, and DataError where the protocol contradicts itself.
+    """
+    identity = _template_identity(protocol)
+    images = pack(protocol.images, pixels=pixels, cache=cache, progress=progress, workers=workers)
+    arrays = {
+        "template": protocol.template,
+        "template_identity": identity,
+        "pairs": protocol.pairs,
+        "same": protocol.same,
+        "fold": protocol.fold,
+    }
+    digest = hashlib.sha256(json.dumps(["protocol", VERSION, images, protocol.template_names]).encode())
+    for key, array in arrays.items():
+        digest.update(json.dumps([key, array.shape]).encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    name = digest.hexdigest()
+    file = _file(cache, name)
+    if not file.exists():
+        metadata = {"name": protocol.name, "images": images, "template_names": json.dumps(protocol.template_names)}
+        write_whole(file, save({key: np.ascontiguousarray(array) for key, array in arrays.items()}, metadata))
+    return name
+
+
+def open_protocol(cache: Path, digest: str) -> PackedProtocol:
+    """Opens a stored protocol and maps its images. Raises DataError where it is missing or damaged."""
+    file = _file(cache, digest)
+    if not file.is_file():
+        raise DataError(f"protocol {file} is not packed; run the same command again to pack it")
+    try:
+        with safe_open(file, framework="numpy") as stored:
+            metadata = stored.metadata()
+            arrays = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 (not a mapping)
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"protocol {file} is damaged ({error}); delete it and run the same command again") from None
+    return PackedProtocol(
+        name=metadata["name"],
+        images=open_packed(cache, metadata["images"]),
+        template_names=tuple(json.loads(metadata["template_names"])),
+        digest=digest,
+        **arrays,
+    )
+
+
+def _file(cache: Path, digest: str) -> Path:
+    return stored_at(cache, "protocols", digest).with_suffix(".safetensors")
+
+
+def _template_identity(protocol: Protocol) -> Int:
+    """(T,) whose face each template shows. Raises DataError for templates without images or of several people."""
+    count = len(protocol.template_names)
+    identity = np.full(count, -1, np.int64)
+    identity[protocol.template] = protocol.images.labels
+    problems = [f"template {protocol.template_names[t]} has no image" for t in np.flatnonzero(identity < 0)]
+    mixed = np.unique(protocol.template[identity[protocol.template] != protocol.images.labels])
+    problems += [f"template {protocol.template_names[t]} shows several people" for t in mixed]
+    first, second = identity[protocol.pairs].T
+    problems += [
+        f"pair {p} is called {'genuine' if protocol.same[p] else 'impostor'}, its people say otherwise"
+        for p in np.flatnonzero((first == second) != protocol.same)
+    ]
+    if problems:
+        raise DataError(f"protocol {protocol.name}: {some(problems)}")
+    return identity
