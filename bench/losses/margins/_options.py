@@ -1,0 +1,17 @@
+"""Options that several margins share."""
+
+from __future__ import annotations
+
+from bench.catalog import Option
+
+margin_gradient = Option(
+    "margin_gradient",
+    "true",
+    "true: back-propagate through ψ; straight_through: the value of ψ with the gradient of cos θ",
+    choices=("true", "straight_through"),
+)
+
+
+def scale(default: float, source: str) -> Option:
+    """The factor s between a cosine and its logit; the head applies it, ψ never sees it."""
+    return Option("s", default, "scale: logit = s·cosine", source=source, above=0)
