@@ -1,0 +1,30 @@
+"""The small plain CNN for CPU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.backbones.families._options import DROPOUT, EMBEDDING
+from bench.catalog import BACKBONES, Option
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@BACKBONES.register(
+    "small_cnn",
+    summary="four stages of plain 3×3 convolutions, for CPU",
+    source="this project",
+    options=(
+        EMBEDDING,
+        DROPOUT,
+        Option("width", 24, "channels of the first stage; the others have 2, 4 and 4 times as many", minimum=1),
+        Option("depth", 2, "convolutions in each stage but the first, which has one", minimum=1),
+    ),
+    parameters=2_732_720,
+    macs=61_340_160,
+)
+def small_cnn(*, pixels: int, embedding: int, dropout: float, width: int, depth: int) -> nn.Module:
+    from bench.backbones.small_cnn import SmallCNN
+
+    return SmallCNN(pixels=pixels, embedding=embedding, dropout=dropout, width=width, depth=depth)
