@@ -1,0 +1,107 @@
+"""Every registered margin × gate × profile against the slow twin: value and gradient, through the real head."""
+
+from __future__ import annotations
+
+import math
+
+import loss_twin
+import pytest
+import torch
+from loss_heads import at_angle, block, enhancement, generator, head, label_of, margins_and_choices
+from torch.testing import assert_close
+
+from bench.catalog import GATES, MARGINS, PROFILES
+
+labels = torch.tensor([0, 2, 1, 2, 3])
+blocks = [{**b, "s": 12.0} if "s" in b else b for b in margins_and_choices()]
+each_margin = pytest.mark.parametrize("margin", blocks, ids=label_of)
+
+
+def point():
+    """Raw embeddings and centres of unequal norms, whose target angles reach every branch of every margin."""
+    W = torch.randn(4, 4, generator=generator(3), dtype=torch.float64)
+    angles = torch.tensor([0.3, 0.9, 1.7, 2.4, 2.95], dtype=torch.float64)
+    X = at_angle(W[labels], angles, seed=4)
+    return X * torch.tensor([0.5, 1.0, 1.5, 2.0, 0.8], dtype=torch.float64)[:, None], W
+
+
+def agrees(margin, term, *, gradient=True):
+    X, W = point()
+    real = head(margin, term, centres=W)
+    state = None
+    if real.term is not None and real.term.state:
+        real.term.state["share"].copy_(torch.tensor([0.9, 0.6, 0.2, 0.5]))
+        state = {name: buffer.tolist() for name, buffer in real.term.state.items()}
+    x = X.clone().requires_grad_()
+    out = real(x, labels)
+    twin = loss_twin.Twin(margin, term, X.tolist(), W.tolist(), labels.tolist(), state)
+    assert_close(out.loss.item(), twin.value(X.tolist(), W.tolist()), rtol=1e-12, atol=1e-12)
+    samples = twin.samples(X.tolist(), W.tolist())
+    assert_close(out.target_angle.tolist(), [s.theta for s in samples], rtol=0, atol=1e-12)
+    assert_close(out.posterior.tolist(), [s.p for s in samples], rtol=1e-10, atol=0.0)
+    assert_close(out.base.item(), math.fsum(s.base for s in samples) / 5, rtol=1e-12, atol=1e-12)
+    if gradient:
+        out.loss.backward()
+        slow_x, slow_w = twin.gradients(X.tolist(), W.tolist())
+        assert_close(x.grad, torch.tensor(slow_x, dtype=torch.float64), rtol=1e-7, atol=1e-8)
+        assert_close(real.centres.grad, torch.tensor(slow_w, dtype=torch.float64), rtol=1e-7, atol=1e-8)
+
+
+def test_the_twin_covers_every_registry():
+    assert set(loss_twin.PSI) == set(MARGINS.names())
+    assert loss_twin.GATES == set(GATES.names())
+    assert set(loss_twin.PHI) == set(PROFILES.names())
+
+
+@each_margin
+def test_base_loss_and_its_gradient(margin):
+    agrees(margin, None)
+
+
+@each_margin
+@pytest.mark.parametrize("gate", GATES.names())
+@pytest.mark.parametrize("profile", PROFILES.names())
+def test_enhanced_loss_and_its_gradient(margin, gate, profile):
+    agrees(margin, enhancement(0.7, gate, profile))
+
+
+def test_exponent_of_the_posterior_gate():
+    agrees(block(MARGINS, "cosface", s=5.0), enhancement(0.7, gamma=2.5))
+
+
+@each_margin
+def test_default_scale_and_options(margin):
+    agrees(block(MARGINS, margin["name"]), enhancement(0.1), gradient=False)
+
+
+@each_margin
+@pytest.mark.parametrize("profile", PROFILES.names())
+def test_reported_pull_is_the_length_of_the_own_centres_gradient(margin, profile):
+    """With one sample the own centre feels θ_y alone, so ‖∇W_y‖·‖W_y‖ is |∂L/∂θ_y| (direction only: inner logits too)."""
+    X, W = point()
+    for i, y in enumerate(labels):
+        real = head(margin, enhancement(0.7, "posterior", profile), centres=W)
+        out = real(X[i : i + 1], labels[i : i + 1])
+        out.loss.backward()
+        gradient, centre = real.centres.grad[y], torch.nn.functional.normalize(W[y], dim=0)
+        across = gradient - (gradient @ centre) * centre
+        assert_close(across.norm() * W[y].norm(), out.pull[0], rtol=1e-9, atol=1e-12)
+
+
+def test_reported_pull_needs_no_gradient_mode():
+    X, W = point()
+    real = head(blocks[0], enhancement(0.5), centres=W).eval()
+    expected = real(X, labels).pull
+    for mode in (torch.no_grad, torch.inference_mode):
+        with mode():
+            assert torch.equal(real(X, labels).pull, expected)
+
+
+@each_margin
+def test_row_order_does_not_matter(margin):
+    X, W = point()
+    order = torch.tensor([3, 0, 4, 1, 2])
+    real = head(margin, enhancement(0.5), centres=W)
+    one, other = real(X, labels), real(X[order], labels[order])
+    assert_close(one.loss, other.loss, rtol=1e-13, atol=1e-13)
+    assert torch.equal(one.pull[order], other.pull)
