@@ -49,15 +49,18 @@ class Decoded:
 def decode_chunk(chunk: Chunk) -> Decoded:
     """Decodes a chunk and writes it. Unreadable images are reported, not raised; failing to write raises OSError."""
     rows = np.zeros((len(chunk.files), chunk.pixels, chunk.pixels, 3), np.uint8)
+    root = Path(chunk.root)
     sizes: Counter[str] = Counter()
     problems = []
-    for row, file in zip(rows, chunk.files, strict=True):
-        try:
-            row[:], (width, height) = decode(Path(chunk.root) / file, chunk.pixels)
-        except Exception as error:  # Pillow's decoders raise many kinds on damaged files
-            problems.append(f"{file} ({' '.join(str(error).split()) or type(error).__name__})")
-        else:
-            sizes[f"{width}x{height}"] += 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        for row, file in zip(rows, chunk.files, strict=True):
+            try:
+                row[:], (width, height) = decode(root / file, chunk.pixels)
+            except Exception as error:  # Pillow's decoders raise many kinds on damaged files
+                problems.append(f"{file} ({' '.join(str(error).split()) or type(error).__name__})")
+            else:
+                sizes[f"{width}x{height}"] += 1
     if problems:
         return Decoded(len(chunk.files) - len(problems), problems=tuple(problems))
     with Path(chunk.target).open("rb+") as target:
@@ -73,18 +76,15 @@ def decode(path: Path, pixels: int) -> tuple[npt.NDArray[np.uint8], tuple[int, i
     already keeps its exact pixels. Raises ValueError for what is no 8-bit image or claims more than 64 million pixels;
     Pillow's own errors pass.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path) as image:
-            size = image.size
-            if size[0] * size[1] > MOST_PIXELS:
-                raise ValueError(f"claims {size[0]}x{size[1]} pixels; at most {MOST_PIXELS} are read")
-            if image.mode not in EIGHT_BIT_MODES:
-                raise ValueError(f"pixel format {image.mode}; convert it to 8 bits a channel")
-            upright = ImageOps.exif_transpose(image)
-    if upright.has_transparency_data:
-        upright = upright.convert("RGBA")
-    rgb = upright.convert("RGB")
+    with Image.open(path) as image:
+        size = image.size
+        if size[0] * size[1] > MOST_PIXELS:
+            raise ValueError(f"claims {size[0]}x{size[1]} pixels; at most {MOST_PIXELS} are read")
+        if image.mode not in EIGHT_BIT_MODES:
+            raise ValueError(f"pixel format {image.mode}; convert it to 8 bits a channel")
+        ImageOps.exif_transpose(image, in_place=True)
+        # Pillow warns when it converts some palettes with transparency straight to RGB.
+        rgb = (image.convert("RGBA") if image.has_transparency_data else image).convert("RGB")
     width, height = rgb.size
     side = min(width, height)
     if width != height:
@@ -97,8 +97,9 @@ def decode(path: Path, pixels: int) -> tuple[npt.NDArray[np.uint8], tuple[int, i
 
 def _grey(rows: npt.NDArray[np.uint8]) -> int:
     """How many images have three equal channels; a middle line tells most of the others."""
-    likely = rows[(rows[:, rows.shape[1] // 2].min(-1) == rows[:, rows.shape[1] // 2].max(-1)).all(1)]
-    return int((likely.min(-1) == likely.max(-1)).all((1, 2)).sum())
+    line = rows[:, rows.shape[1] // 2]
+    likely = rows[((line[..., 0] == line[..., 1]) & (line[..., 1] == line[..., 2])).all(1)]
+    return int(((likely[..., 0] == likely[..., 1]) & (likely[..., 1] == likely[..., 2])).all((1, 2)).sum())
 
 
 def versions() -> dict[str, str]:

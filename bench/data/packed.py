@@ -33,7 +33,7 @@ from bench.errors import DataError, StoreError
 VERSION = 1
 CHUNK = 128
 # Starting processes costs more than decoding this many images in the caller.
-FEW = 1024
+FEW = 4096
 
 Pixels = npt.NDArray[np.uint8]
 Progress = Callable[[int, int], None]

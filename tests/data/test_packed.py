@@ -294,3 +294,10 @@ def test_a_damaged_store_is_set_aside_and_packed_again(images: ImageList, tmp_pa
 def test_what_is_not_packed_says_so(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not packed; run the same command again"):
         open_packed(tmp_path, "0" * 64)
+
+
+def test_palettes_with_transparency_are_read_without_a_warning(tmp_path: Path) -> None:
+    path = layouts.image(tmp_path / "faces" / "ann" / "0.png")
+    Image.open(path).quantize(16).save(path, transparency=bytes(range(16)))
+    store = open_packed(tmp_path, pack(folder(tmp_path / "faces"), pixels=8, cache=tmp_path))
+    np.testing.assert_array_equal(store.images[0], np.array(Image.open(path).convert("RGBA"))[..., :3])
