@@ -1,0 +1,23 @@
+"""Isotropy and compactness of the classes against the enhancement strength."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.catalog import FIGURES
+from bench.report.figures._against_strength import against_strength
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from bench.report.results import ReportData
+
+
+@FIGURES.register(
+    "geometry_against_strength",
+    summary="Isotropy and compactness against the enhancement strength λ, on training and on the first protocol's identities",
+    source="this project; the claim measured is arXiv 2107.03352's",
+)
+def draw(results: ReportData) -> Figure | None:
+    where = ["train", *results.plan["protocols"][:1]]
+    return against_strength(results, [f"{p}.{name}" for name in ("isotropy", "compactness_deg") for p in where])

@@ -1,0 +1,59 @@
+"""Training: base loss, target angle and validation accuracy over the epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from bench.catalog import FIGURES
+from bench.report.figures import _plot
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from bench.report.results import ReportData
+
+_QUANTITIES: dict[str, Callable[[dict[str, Any]], float | None]] = {
+    "base loss": lambda epoch: epoch.get("base"),
+    "target angle (°)": lambda epoch: epoch.get("target_angle_deg"),
+    "validation\naccuracy (%)": lambda epoch: _percent((epoch.get("validation") or {}).get("accuracy")),
+}
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+@FIGURES.register(
+    "training_curves",
+    summary="Base loss (without the term, so that strengths compare), angle to the own centre and validation accuracy; a line a run",
+    source="this project",
+)
+def draw(results: ReportData) -> Figure | None:
+    epochs = {run: results.store.epochs(run) for run in results.done["run"]}
+    shown = {
+        label: read
+        for label, read in _QUANTITIES.items()
+        if any(read(epoch) is not None for run in epochs.values() for epoch in run)
+    }
+    if not shown:
+        return None
+    panels, values, names = _plot.panels(results), _plot.strengths(results.done), _plot.backbones(results.done)
+    colours = _plot.strength_colours(values)
+    figure, axes = _plot.grid(len(shown), len(panels), row_height=1.4)
+    for row, (label, read) in enumerate(shown.items()):
+        for at, (title, part) in enumerate(panels):
+            ax = axes[row, at]
+            for run, name, strength in zip(part["run"], part["backbone"], part["strength"], strict=True):
+                told = [(epoch["epoch"], value) for epoch in epochs[run] if (value := read(epoch)) is not None]
+                line = _plot.LINESTYLES[names.index(name) % len(_plot.LINESTYLES)]
+                ax.plot(
+                    *zip(*told, strict=True), color=colours[strength], linestyle=line, linewidth=0.9
+                ) if told else None
+            if row == 0:
+                ax.set_title(title)
+            if row == len(shown) - 1:
+                ax.set_xlabel("epoch")
+        axes[row, 0].set_ylabel(label)
+    _plot.strength_and_backbone_legend(figure, values, names)
+    return figure

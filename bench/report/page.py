@@ -1,0 +1,94 @@
+"""The pages: one self-contained file a suite, and an index over all suites."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from bench.report.metrics import axis_label
+from bench.report.results import DONE, FAILED, MISSING, ReportData
+
+
+@dataclass(frozen=True)
+class DrawnFigure:
+    """A figure as files: its registered name and summary, PNG and PDF bytes."""
+
+    name: str
+    summary: str
+    png: bytes
+    pdf: bytes
+
+    @property
+    def base64(self) -> str:
+        return base64.b64encode(self.png).decode()
+
+
+def render_page(data: ReportData, table: Markup, figures: Sequence[DrawnFigure]) -> str:
+    """The suite's page: no request leaves it, and every text from a file is escaped."""
+    classes = execution_classes(data.frame)
+    mixed = [
+        f"Runs of {len(classes)} execution classes are mixed here: equal bits are promised within a class only."
+    ] * (len(classes) > 1)
+    return _template("page.html.j2").render(
+        title=data.plan["title"] or data.plan["suite"],
+        plan=data.plan,
+        counts=count_runs(data.frame),
+        warnings=[*mixed, *data.plan["warnings"]],
+        table=table,
+        unfinished=_unfinished(data),
+        figures=figures,
+        provenance=_provenance(data, classes),
+        commands=_commands(data.plan),
+    )
+
+
+def render_index(suites: Sequence[Mapping[str, Any]]) -> str:
+    """The index: each suite's name, title, planned, done, failed, missing, and ``reported`` (it has a page)."""
+    return _template("index.html.j2").render(suites=suites)
+
+
+def count_runs(frame: pd.DataFrame) -> dict[str, int]:
+    return {"planned": len(frame), **{s: int((frame["status"] == s).sum()) for s in (DONE, FAILED, MISSING)}}
+
+
+def execution_classes(frame: pd.DataFrame) -> list[str]:
+    return sorted(frame["execution_class"].dropna().unique())
+
+
+def _template(name: str) -> Any:
+    loader = PackageLoader("bench.report", "")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=False).get_template(name)
+
+
+def _unfinished(data: ReportData) -> list[dict[str, Any]]:
+    rows = data.frame[data.frame["status"] != DONE].to_dict("records")
+    axes = data.plan["axes"]
+    return [
+        {**row, "cell": ", ".join(f"{axis_label(axis)} {row[axis]}" for axis in axes) or row["margin"]} for row in rows
+    ]
+
+
+def _provenance(data: ReportData, classes: Sequence[str]) -> dict[str, list[str]]:
+    """What the runs recorded about themselves, each fact once with all its values."""
+    found: dict[str, dict[str, None]] = {}
+    for run in data.done["run"]:
+        result = data.store.result(run) or {}
+        for name, value in {**result.get("environment", {}), **result.get("execution_class", {})}.items():
+            found.setdefault(name, {})[str(value)] = None
+    digests = sorted({str(run["config"]["train"]["digest"]) for run in data.plan["runs"] if "train" in run["config"]})
+    return {
+        "suite file": [f"{data.plan['file']} (digest {data.plan['digest']})"],
+        "training data digest": digests or ["not recorded"],
+        **{name: list(values) for name, values in sorted(found.items())},
+        "execution classes": list(classes) or ["none yet"],
+    }
+
+
+def _commands(plan: Mapping[str, Any]) -> list[str]:
+    return [plan["command"], f"python -m bench report {plan['suite']}"]

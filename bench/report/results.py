@@ -1,0 +1,105 @@
+"""One table of results: a row a run, failed and missing runs included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from bench.store import Store, canonical
+
+DONE, FAILED, MISSING = "done", "failed", "missing"
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """What a figure or table of one suite is made from: its rows, its plan, and the store for scores and angles."""
+
+    frame: pd.DataFrame
+    plan: Mapping[str, Any]
+    store: Store
+
+    @property
+    def done(self) -> pd.DataFrame:
+        return self.frame[self.frame["status"] == DONE]
+
+    def evaluations(self, frame: pd.DataFrame, protocol: str) -> Iterable[tuple[str, str]]:
+        """(run id, evaluation id) of this protocol for each run of ``frame`` that has one."""
+        planned = {run["run"]: run["evaluations"] for run in self.plan["runs"]}
+        for run in frame["run"]:
+            if protocol in planned[run]:
+                yield run, planned[run][protocol]
+
+
+def load_results(store: Store, names: Sequence[str]) -> pd.DataFrame:
+    """All planned runs of the suites, in plan order.
+
+    Columns: suite, run, seed, status (done, failed, missing), error, cell, baseline, the axes' labels by dotted name,
+    backbone and margin (their names where they are no axes), margin_gradient, gate, profile (None without a term), strength (0 without one), execution_class, loss and
+    ``<protocol>.<metric>`` (float; NaN = not measurable or not there). Raises StoreError for a suite without a plan.
+    """
+    rows, metrics = [], []
+    for name in names:
+        for run in store.plan(name)["runs"]:
+            found = _metrics(store, run)
+            rows.append(_row(store, name, run, found))
+            metrics.append(_flat(found))
+    frame = pd.DataFrame(rows).astype({"loss": "float64"})
+    frame = pd.concat([frame, pd.DataFrame(metrics, index=frame.index, dtype="float64")], axis=1)
+    return frame.drop_duplicates(["suite", "cell", "seed"], ignore_index=True)
+
+
+def report_data(store: Store, name: str) -> ReportData:
+    return ReportData(load_results(store, [name]), store.plan(name), store)
+
+
+def _metrics(store: Store, planned: Mapping[str, Any]) -> dict[str, Mapping[str, float | None] | None]:
+    """The metrics of each planned protocol, None where it has not been evaluated."""
+    records = {p: store.evaluation(planned["run"], key) for p, key in planned["evaluations"].items()}
+    return {p: record["metrics"] if record else None for p, record in records.items()}
+
+
+def _flat(found: Mapping[str, Mapping[str, float | None] | None]) -> dict[str, float | None]:
+    return {f"{p}.{name}": value for p, metrics in found.items() for name, value in (metrics or {}).items()}
+
+
+def _row(
+    store: Store, suite: str, planned: Mapping[str, Any], found: Mapping[str, Mapping[str, float | None] | None]
+) -> dict[str, Any]:
+    run, config = planned["run"], planned["config"]
+    term = config.get("enhancement") or {}
+    result = store.result(run)
+    status, error = _status(store, run, result, [p for p, metrics in found.items() if metrics is None])
+    return {
+        "suite": suite,
+        "run": run,
+        "seed": planned["seed"],
+        "status": status,
+        "error": error,
+        "cell": planned["cell"],
+        "baseline": planned["baseline"],
+        "backbone": config["backbone"]["name"],
+        "margin": config["margin"]["name"],
+        **planned["axes"],
+        "margin_gradient": config["margin"].get("margin_gradient"),
+        "gate": term.get("gate", {}).get("name"),
+        "profile": term.get("profile", {}).get("name"),
+        "strength": float(term.get("strength", 0.0)),
+        "execution_class": canonical(result["execution_class"]) if result else None,
+        "loss": result["metrics"].get("loss") if result else None,
+    }
+
+
+def _status(
+    store: Store, run: str, result: Mapping[str, Any] | None, unevaluated: Sequence[str]
+) -> tuple[str, str | None]:
+    failure = store.failure(run)
+    if failure is not None:
+        return FAILED, str(failure["error"])
+    if result is None:
+        return MISSING, "not trained"
+    if unevaluated:
+        return MISSING, "not evaluated: " + ", ".join(unevaluated)
+    return DONE, None

@@ -1,0 +1,200 @@
+"""The paper's table: rows are cells, columns are protocols and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+from bench.report.metrics import Metric, axis_label, metric, protocol_label
+from bench.report.results import DONE, FAILED, MISSING, ReportData
+
+OWN_DERIVATION = (
+    "The gradient-enhancing term is this project's own derivation from the published abstract; "
+    "it is not the equation of arXiv 2107.03352, and no number here reproduces that paper's."
+)
+Mark = Literal["", "best", "second"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric of one protocol."""
+
+    protocol: str
+    metric: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.protocol}.{self.metric}"
+
+    @property
+    def style(self) -> Metric:
+        return metric(self.metric)
+
+    @property
+    def heading(self) -> str:
+        return f"{protocol_label(self.protocol)} {self.style.heading}"
+
+    @property
+    def has_delta(self) -> bool:
+        return self.metric == "accuracy"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A column's value for one cell, in the unit shown. ``n`` counts the seeds measured; ``done`` those trained."""
+
+    mean: float | None
+    sd: float | None
+    n: int
+    done: int
+    delta: float | None = None
+    mark: Mark = ""
+
+    def text(self, digits: int) -> str:
+        if self.mean is None:
+            return "n/m" if self.done else "–"
+        spread = "" if self.sd is None else f" ± {self.sd:.{digits}f}"
+        fewer = f" (n={self.n})" if self.n < self.done else ""
+        return f"{self.mean:.{digits}f}{spread}{fewer}"
+
+    def delta_text(self, digits: int) -> str:
+        if self.delta is None:
+            return ""
+        return f"{self.delta:+.{digits}f}".replace("-", "−")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One cell: its axis labels, how its runs ended, and an entry a column."""
+
+    labels: tuple[str, ...]
+    done: int
+    failed: int
+    missing: int
+    entries: tuple[Entry, ...]
+
+    @property
+    def n_text(self) -> str:
+        lost = [f"{count} {word}" for count, word in ((self.failed, FAILED), (self.missing, MISSING)) if count]
+        return f"{self.done} ({', '.join(lost)})" if lost else str(self.done)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table ready to write in any format."""
+
+    title: str
+    axes: tuple[str, ...]
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+    digits: int
+
+
+def build_table(data: ReportData) -> Table:
+    """Mean and sd (ddof 1) over seeds for every cell of the plan, in plan order, with best, second and Δ."""
+    axes = tuple(data.plan["axes"])
+    columns = _columns(data)
+    digits = int(data.plan["report"]["digits"])
+    rows = [_row(data.frame, cell, axes, columns) for _, cell in data.frame.groupby("cell", sort=False)]
+    marked = _with_marks(rows, columns, digits)
+    caption = data.plan["report"]["caption"] or data.plan["title"] or data.plan["suite"]
+    labels = tuple(axis_label(axis) for axis in axes) or ("cell",)
+    return Table(caption, labels, columns, tuple(marked), _notes(marked, columns), digits)
+
+
+def _columns(data: ReportData) -> tuple[Column, ...]:
+    names = data.plan["report"]["metrics"]
+    columns = [Column(protocol, name) for protocol in data.plan["protocols"] for name in names]
+    if "train" not in data.plan["protocols"]:
+        geometry = [Column("train", name) for name in names]
+        columns += [column for column in geometry if column.key in data.frame.columns]
+    return tuple(columns)
+
+
+def _row(frame: pd.DataFrame, cell: pd.DataFrame, axes: Sequence[str], columns: Sequence[Column]) -> Row:
+    counts = cell["status"].value_counts()
+    entries = tuple(_entry(frame, cell, column) for column in columns)
+    return Row(
+        _labels(cell.iloc[0].to_dict(), axes),
+        int(counts.get(DONE, 0)),
+        int(counts.get(FAILED, 0)),
+        int(counts.get(MISSING, 0)),
+        entries,
+    )
+
+
+def _labels(first: dict[str, Any], axes: Sequence[str]) -> tuple[str, ...]:
+    labels = {axis: str(first[axis]) for axis in axes} or {"": str(first["margin"])}
+    gradient = first["margin_gradient"]
+    if gradient not in (None, "true") and "margin.margin_gradient" not in axes:
+        where = "margin" if "margin" in labels else next(iter(labels))
+        labels[where] += f" ({gradient.replace('_', '-')})"
+    return tuple(labels.values())
+
+
+def _values(cell: pd.DataFrame, column: Column) -> pd.Series[float]:
+    """Measured values of trained and evaluated runs by seed, in the unit shown."""
+    if column.key not in cell.columns:
+        return pd.Series(dtype="float64")
+    done = cell[cell["status"] == DONE].set_index("seed")[column.key].dropna()
+    return done * column.style.scale
+
+
+def _entry(frame: pd.DataFrame, cell: pd.DataFrame, column: Column) -> Entry:
+    values = _values(cell, column)
+    done = int((cell["status"] == DONE).sum())
+    if values.empty:
+        return Entry(None, None, 0, done)
+    delta = None
+    baseline = cell["baseline"].iloc[0]
+    if column.has_delta and baseline != cell["cell"].iloc[0]:
+        paired = (values - _values(frame[frame["cell"] == baseline], column)).dropna()
+        delta = None if paired.empty else float(paired.mean())
+    sd = float(values.std(ddof=1)) if len(values) > 1 else None
+    return Entry(float(values.mean()), sd, len(values), done, delta)
+
+
+def _with_marks(rows: Sequence[Row], columns: Sequence[Column], digits: int) -> list[Row]:
+    marks = [_marks([row.entries[i].mean for row in rows], column, digits) for i, column in enumerate(columns)]
+    return [
+        Row(
+            row.labels,
+            row.done,
+            row.failed,
+            row.missing,
+            tuple(Entry(e.mean, e.sd, e.n, e.done, e.delta, marks[i][at]) for i, e in enumerate(row.entries)),
+        )
+        for at, row in enumerate(rows)
+    ]
+
+
+def _marks(means: Sequence[float | None], column: Column, digits: int) -> list[Mark]:
+    """Best and second of a column as printed: cells that print alike are marked alike."""
+    higher = column.style.higher
+    shown = [None if mean is None else round(mean, digits) for mean in means]
+    distinct = sorted({value for value in shown if value is not None}, reverse=bool(higher))
+    if higher is None or len(distinct) < 2:
+        return [""] * len(means)
+    return ["best" if value == distinct[0] else "second" if value == distinct[1] else "" for value in shown]
+
+
+def _notes(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[str, ...]:
+    notes = ["Mean ± standard deviation over n seeds (ddof 1); n = 1 has no ±. Best bold, second underlined."]
+    if any(column.has_delta for column in columns):
+        notes.append("Δ: mean over seeds of the difference to the same cell and seed at λ = 0, in percentage points.")
+    notes += dict.fromkeys(f"{c.style.rule[0].upper()}{c.style.rule[1:]}." for c in columns if c.style.rule)
+    entries = [entry for row in rows for entry in row.entries]
+    if any(entry.mean is None and entry.done for entry in entries):
+        notes.append("n/m: not measurable with this protocol (too few impostor pairs for the rate asked for, say).")
+    if any(entry.mean is None and not entry.done for entry in entries):
+        notes.append("–: no finished run.")
+    if any(0 < entry.n < entry.done for entry in entries):
+        notes.append("(n=…): measurable in fewer seeds than were trained.")
+    failed, missing = sum(row.failed for row in rows), sum(row.missing for row in rows)
+    if failed or missing:
+        notes.append(f"{failed} failed and {missing} missing run(s) are left out of the means; the page lists each.")
+    return (*notes, OWN_DERIVATION)

@@ -1,0 +1,91 @@
+"""Writes a suite's report and the index of all suites."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.catalog import FIGURES
+from bench.report.figures._plot import style
+from bench.report.page import DrawnFigure, count_runs, render_index, render_page
+from bench.report.results import ReportData, load_results, report_data
+from bench.report.table import Table, build_table
+from bench.report.writers import to_csv, to_html, to_latex, to_markdown, to_text
+from bench.store import Store, write_bytes
+
+PNG_DPI = 180
+
+
+@dataclass(frozen=True)
+class ReportPaths:
+    """Where a report lies, its table, and the table as plain text."""
+
+    folder: Path
+    page: Path
+    files: tuple[Path, ...]
+    table: Table
+    text: str
+
+
+def write_report(store: Store, name: str) -> ReportPaths:
+    """Writes ``results/suites/<name>/report/``, each file whole or not at all; the page last.
+
+    Equal results give equal files. Raises StoreError for an unknown suite or a folder that cannot be written.
+    """
+    data = report_data(store, name)
+    table = build_table(data)
+    figures = draw_figures(data)
+    folder = store.suite_folder(name) / "report"
+    html = to_html(table)
+    contents = {
+        "table.md": to_markdown(table).encode(),
+        "table.tex": to_latex(table).encode(),
+        "table.csv": to_csv(table).encode(),
+        **{f"figures/{figure.name}.png": figure.png for figure in figures},
+        **{f"figures/{figure.name}.pdf": figure.pdf for figure in figures},
+        "report.html": render_page(data, html, figures).encode(),
+    }
+    for path, content in contents.items():
+        write_bytes(folder / path, content)
+    _remove_stale(folder / "figures", set(contents))
+    files = tuple(folder / path for path in contents)
+    return ReportPaths(folder, folder / "report.html", files, table, to_text(table))
+
+
+def write_index(store: Store) -> Path:
+    """Writes ``results/suites/index.html``: every suite that has a plan, with a link to its page."""
+    suites = [
+        {
+            "name": plan["suite"],
+            "title": plan["title"],
+            "reported": (store.suite_folder(plan["suite"]) / "report" / "report.html").is_file(),
+            **count_runs(load_results(store, [plan["suite"]])),
+        }
+        for plan in store.plans()
+    ]
+    path = store.root / "suites" / "index.html"
+    write_bytes(path, render_index(suites).encode())
+    return path
+
+
+def draw_figures(data: ReportData) -> list[DrawnFigure]:
+    """Every registered figure that has something to draw, as PNG and PDF without dates or versions in them."""
+    drawn = []
+    with style():
+        for spec in FIGURES:
+            figure = spec.function(data)
+            if figure is None:
+                continue
+            png, pdf = io.BytesIO(), io.BytesIO()
+            figure.savefig(png, format="png", dpi=PNG_DPI, metadata={"Software": None})
+            figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+            drawn.append(DrawnFigure(spec.name, spec.summary, png.getvalue(), pdf.getvalue()))
+    return drawn
+
+
+def _remove_stale(folder: Path, current: set[str]) -> None:
+    """Figures of an earlier report that this one does not have would be taken for its own."""
+    for path in folder.glob("*.p[nd][gf]"):
+        if f"figures/{path.name}" not in current:
+            path.unlink()
