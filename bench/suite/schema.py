@@ -44,34 +44,17 @@ class Synthetic(Block):
     train_images: Annotated[PositiveInt, Field(description="images per training identity")] = 20
 
 
-class TrainSource(Block):
-    """Where training images come from: a format of the catalog and a folder below the root."""
-
-    format: str = "folder"
-    path: str = "train"
-    min_images: Annotated[PositiveInt, Field(description="identities with fewer images are left out")] = 1
-    exclude_identities_of: Annotated[
-        list[Named],
-        Field(
-            description="leave out the people of these protocols or training sources (matched by letters of the name)"
-        ),
-    ] = []
-
-
-class Validation(Block):
-    """Identities taken out of the training set, on which checkpoints and hyper-parameters may be chosen."""
-
-    identities: Annotated[float, Field(ge=0, lt=1, description="share of the training identities")] = 0.0
-    pairs: Annotated[PositiveInt, Field(description="genuine pairs, and as many impostor pairs")] = 1000
-    seed: Annotated[int, Field(ge=0)] = 0
-
-
 class ProtocolSource(Named):
     """A verification test: a name for its columns, the format that reads it, its folder, and the format's options."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", description="column name in tables")]
     format: str
     path: str
+
+    @property
+    def protocol_options(self) -> dict[str, Any]:
+        """What the format's reader is called with, beside the folder."""
+        return self.options
 
     @model_validator(mode="before")
     @classmethod
@@ -86,6 +69,28 @@ class ProtocolSource(Named):
         if isinstance(value, dict) and isinstance(value.get("name"), str):
             return {**known.get(value["name"], {}), **value}
         return value
+
+
+class TrainSource(Block):
+    """Where training images come from: a format of the catalog and a folder below the root."""
+
+    format: str = "folder"
+    path: str = "train"
+    min_images: Annotated[PositiveInt, Field(description="identities with fewer images are left out")] = 1
+    exclude_identities_of: Annotated[
+        list[ProtocolSource],
+        Field(
+            description="leave out the people of these protocols or training sources (matched by letters of the name)"
+        ),
+    ] = []
+
+
+class Validation(Block):
+    """Identities taken out of the training set, on which checkpoints and hyper-parameters may be chosen."""
+
+    identities: Annotated[float, Field(ge=0, lt=1, description="share of the training identities")] = 0.0
+    pairs: Annotated[PositiveInt, Field(description="genuine pairs, and as many impostor pairs")] = 1000
+    seed: Annotated[int, Field(ge=0)] = 0
 
 
 class Data(Block):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from bench.catalog import AUGMENTATIONS, BACKBONES, FORMATS, GATES, MARGINS, PROFILES, Registry
 from bench.errors import Mistake, SuiteError, UnknownNameError, unknown_name
@@ -214,6 +214,10 @@ class _Loader:
                 self._format(p, "protocol", (name, "protocols", i), choice) for i, p in enumerate(block.protocols)
             ]
             self._format_known(block.train.format, "training", (name, "train", "format"), choice)
+            for i, source in enumerate(block.train.exclude_identities_of):
+                if source.format not in FORMATS:
+                    where = (name, "train", "exclude_identities_of", i, "format")
+                    self._wrong_in_cell(where, unknown_name("format", source.format, FORMATS.names()), choice)
             return block.model_copy(update={"protocols": protocols})
         return block
 
@@ -294,9 +298,25 @@ class _Loader:
             other = seen.setdefault(key.model_dump_json(), term.profile.name)
             if other != term.profile.name:
                 self.warnings[
-                    f"{margin.name}, strength {term.strength:g}: the profiles matched and cosine have the same gradient "
-                    "with this margin; these cells are twins"
+                    f"{margin.name}, strength {term.strength:g}: the profiles matched and cosine have the same "
+                    "gradient with this margin; these cells are twins"
                 ] = None
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a suite file, for editors."""
+    blocks: dict[str, Any] = {**CELL_BLOCKS, **SUITE_BLOCKS}
+    fields: dict[str, Any] = {name: (model | None, None) for name, model in blocks.items()}
+    model = create_model(
+        "Suite",
+        __config__=ConfigDict(extra="forbid"),
+        name=(str | None, None),
+        title=(str | None, None),
+        grid=(dict[str, Any] | None, None),
+        seeds=(int | list[int] | None, None),
+        **fields,
+    )
+    return model.model_json_schema()
 
 
 def _is_tag(part: int | str) -> bool:

@@ -1,0 +1,241 @@
+"""The commands: each parses, calls one function, prints. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench.errors import BenchError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Benchmark and ablation harness for margin-based face-recognition losses.",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Data sets.")
+app.add_typer(data_app, name="data")
+
+SuiteFile = Annotated[Path, typer.Argument(help="suite file, such as suites/ablation_intra.yaml")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="override a field")]
+Results = Annotated[Path, typer.Option("--results", envvar="BENCH_RESULTS", help="results folder")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def run(
+    suite: SuiteFile,
+    overrides: Overrides = None,
+    results: Results = Path("results"),
+    inline: Annotated[bool, typer.Option("--inline", help="train in this process, for debugging")] = False,
+    track: Annotated[bool, typer.Option(help="mirror to MLflow when done")] = True,
+) -> None:
+    """Train and evaluate what is missing, then print the table and write the report."""
+    from bench.cli.live import Live
+    from bench.scheduling.execute import InProcess
+    from bench.scheduling.plan import make_plan
+    from bench.scheduling.suite_run import run_plan
+    from bench.store import Store
+    from bench.suite.suite import load_suite
+
+    loaded = load_suite(suite, overrides or [])
+    store = Store(results)
+    store.check_writable()
+    with Live(err) as live:
+        plan = make_plan(loaded, tell=live.preparing)
+        for warning in loaded.warnings:
+            err.print(f"[yellow]warning:[/] {warning}")
+        executor = InProcess(loaded.executor.device) if inline else None
+        failed = run_plan(plan, store, command=_command(), executor=executor, on_event=live.event, begin=live.begin)
+    _report(store, [loaded.name])
+    if track:
+        from bench.tracking import track_quietly
+
+        warning = track_quietly(store, loaded.name)
+        if warning:
+            err.print(f"[yellow]warning:[/] {warning}")
+    for key, reason in failed.items():
+        err.print(f"[red]failed[/] {key}: {reason}", markup=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def plan(
+    suite: SuiteFile, overrides: Overrides = None, results: Results = Path("results"), as_json: AsJson = False
+) -> None:
+    """Show the runs a suite expands to, with ids and states, without training."""
+    from bench.cli.live import Live
+    from bench.scheduling.plan import make_plan
+    from bench.store import Store
+    from bench.suite.suite import load_suite
+
+    loaded = load_suite(suite, overrides or [])
+    with Live(err) as live:
+        planned = make_plan(loaded, tell=live.preparing)
+    store = Store(results)
+    rows = [{"run": r.run, "seed": r.seed, **r.axes, "state": r.state(store)} for r in planned.runs]
+    for warning in loaded.warnings:
+        err.print(f"[yellow]warning:[/] {warning}")
+    _print(rows, as_json, title=f"{loaded.name}: {len(rows)} runs")
+
+
+@app.command()
+def status(results: Results = Path("results"), as_json: AsJson = False) -> None:
+    """Show every suite that has run here: how many runs are done, failed and missing."""
+    from bench.store import Store
+
+    store = Store(results)
+    rows: list[dict[str, Any]] = []
+    for found in store.plans():
+        states = []
+        for item in found["runs"]:
+            if store.result(item["run"]) is not None:
+                done = all(store.evaluation(item["run"], e) for e in item["evaluations"].values())
+                states.append("done" if done else "to evaluate")
+            else:
+                states.append("failed" if store.failure(item["run"]) else "missing")
+        counts = {state: states.count(state) for state in ("done", "to evaluate", "failed", "missing")}
+        rows.append({"suite": found["suite"], "runs": len(states), **counts})
+    _print(rows, as_json, title="suites")
+
+
+@app.command()
+def report(
+    suites: Annotated[list[str] | None, typer.Argument(help="suite names; none: all, and an index page")] = None,
+    results: Results = Path("results"),
+) -> None:
+    """Write tables, figures and the page, and print the table."""
+    from bench.store import Store
+
+    store = Store(results)
+    names = [Path(name).stem for name in suites or []] or store.suite_names()
+    if not names:
+        raise BenchError(f"{results}: no suite has run here; see `bench run SUITE`")
+    _report(store, names)
+    if not suites:
+        from bench.report.write import write_index
+
+        out.print(f"index: {write_index(store)}")
+
+
+@app.command("list")
+def list_(
+    what: Annotated[str, typer.Argument(help="margins, enhancements, backbones, protocols, formats, augmentations")],
+    as_json: AsJson = False,
+) -> None:
+    """List what is registered, with options, units and defaults."""
+    from bench.catalog import AUGMENTATIONS, BACKBONES, FORMATS, GATES, MARGINS, PROFILES
+    from bench.errors import UnknownNameError, unknown_name
+
+    kinds = {
+        "margins": [MARGINS],
+        "enhancements": [GATES, PROFILES],
+        "backbones": [BACKBONES],
+        "protocols": [FORMATS],
+        "formats": [FORMATS],
+        "augmentations": [AUGMENTATIONS],
+    }
+    if what not in kinds:
+        raise UnknownNameError(unknown_name("list", what, kinds))
+    specs = [s for r in kinds[what] for s in r if what != "protocols" or s.traits.get("provides") == "protocol"]
+    rows = []
+    for spec in specs:
+        options = ", ".join(f"{o.name}={o.default}{' ' + o.unit if o.unit else ''}" for o in spec.options)
+        row: dict[str, Any] = {"kind": spec.kind, "name": spec.name, "what": spec.summary, "options": options}
+        if what == "backbones":
+            parameters, macs = spec.traits.get("parameters"), spec.traits.get("macs")
+            row["parameters, M"] = f"{parameters / 1e6:.2f}" if parameters else "varies"
+            row["FLOPs at 112, G"] = f"{2 * macs / 1e9:.2f}" if macs else "varies"
+        rows.append({**row, "source": spec.source})
+    _print(rows, as_json, title=what)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of a suite, for editors."""
+    from bench.suite.suite import json_schema
+
+    sys.stdout.write(json.dumps(json_schema(), indent=1) + "\n")
+
+
+@app.command()
+def track(
+    suite: Annotated[str, typer.Argument(help="name of a suite that has run")],
+    results: Results = Path("results"),
+    uri: Annotated[str | None, typer.Option(help="MLflow tracking URI; none: results/mlflow.db")] = None,
+) -> None:
+    """Mirror a suite to MLflow again; what is there already is not added twice."""
+    from bench.store import Store
+    from bench.tracking import track_suite
+
+    done = track_suite(Store(results), Path(suite).stem, uri=uri)
+    out.print(f"MLflow: {done.new} new, {done.updated} updated, {done.skipped} unchanged")
+
+
+@data_app.command("synth")
+def data_synth(
+    folder: Annotated[Path, typer.Argument(help="folder to write; must not exist or be empty")],
+    pixels: Annotated[int, typer.Option(help="side of the images, pixels")] = 56,
+    seed: int = 2107,
+    train_identities: int = 128,
+    train_images: int = 20,
+) -> None:
+    """Write synthetic faces in the official layouts of LFW, YTF and CFP, and an image folder for training."""
+    from bench.cli.live import Live
+    from bench.data.synthetic.layouts import write_synthetic
+    from bench.data.synthetic.spec import SyntheticSpec
+
+    spec = SyntheticSpec(pixels=pixels, seed=seed, train_identities=train_identities, train_images=train_images)
+    with Live(err) as live:
+        write_synthetic(folder, spec, lambda done, total: live.preparing("rendering synthetic faces", done, total))
+    out.print(f"{spec.images} images in {folder}")
+
+
+def _report(store: Any, names: list[str]) -> None:
+    from bench.report.write import write_report
+
+    for name in names:
+        paths = write_report(store, name)
+        out.print(paths.text, markup=False)
+        out.print(f"report: {paths.page}", markup=False)
+
+
+def _print(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(rows, indent=1) + "\n")
+        return
+    table = Table(title=title, title_justify="left")
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(str(row.get(column, "")) for column in columns))
+    Console(highlight=False).print(table)
+
+
+def _command() -> str:
+    return " ".join(["python -m bench", *sys.argv[1:]])
+
+
+def main() -> None:
+    """Entry point: errors a user can mend are one line (or one a mistake), without a traceback."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    try:
+        app()
+    except BenchError as error:
+        err.print(f"[red]error:[/] {error}" if "\n" not in str(error) else str(error), markup="\n" not in str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("stopped; run the same command again to go on")
+        sys.exit(130)

@@ -1,0 +1,85 @@
+"""Evaluating a trained run: a protocol's scores and metrics, and the geometry of protocol and training identities."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.data.packed import PackedImages
+from bench.data.protocols import PackedProtocol
+from bench.data.types import Int
+from bench.evaluation.embed import embed, pair_scores, pool, raw_embeddings
+from bench.evaluation.geometry import measure, pull_isotropy
+from bench.evaluation.verification import verify
+from bench.losses.head import MarginHead
+from bench.suite.seeds import seed_for
+
+TRAINING_IMAGES = 1500  # of the training set, whole identities, on which its geometry is measured
+
+Arrays = dict[str, np.ndarray]
+
+
+def evaluate_protocol(
+    backbone: torch.nn.Module, protocol: PackedProtocol, options: dict[str, Any], *, device: torch.device
+) -> tuple[dict[str, Any], Arrays]:
+    """Record of metrics, and the arrays kept beside it: scores (P,), same (P,), embeddings (T, d) float16.
+
+    ``options``: the evaluation block. A template's embedding is the normalised mean of its images' unit embeddings.
+    """
+    begun = time.monotonic()
+    count = len(protocol.template_names)
+    images = embed(backbone, protocol.images, np.arange(len(protocol.template)), flip=options["flip"], device=device)
+    templates = pool(images, protocol.template, count)
+    scores = pair_scores(templates, protocol.pairs)
+    found = verify(scores, protocol.same, protocol.fold, fars=options["far"])
+    geometry = measure(templates, protocol.template_identity)
+    record = {
+        "metrics": {**found.metrics(), **geometry.metrics()},
+        "thresholds": [None if np.isinf(t) else float(t) for t in found.accuracy.thresholds],
+        "accuracy_per_fold": found.accuracy.per_fold.tolist(),
+        "angles": geometry.angles(),
+        "options": options,
+        "facts": {
+            "pairs": len(scores),
+            "images": len(protocol.template),
+            "templates": count,
+            **geometry.facts(),
+        },
+        "seconds": time.monotonic() - begun,
+    }
+    arrays: Arrays = {
+        "scores": scores,
+        "same": protocol.same.astype(np.uint8),
+        "fold": protocol.fold.astype(np.int64),
+        "embeddings": templates.astype(np.float16),
+    }
+    return record, arrays
+
+
+def evaluate_training(
+    backbone: torch.nn.Module, head: MarginHead, images: PackedImages, rows: Int, labels: Int, *,
+    seed: int, device: torch.device,
+) -> tuple[dict[str, Any], Arrays]:  # fmt: skip
+    """Geometry on training identities and isotropy of the pull, on at most TRAINING_IMAGES images of whole people."""
+    begun = time.monotonic()
+    people = np.random.default_rng(seed_for("training geometry", seed=0)).permutation(int(labels.max()) + 1)
+    sizes = np.bincount(labels)[people].cumsum()
+    chosen = people[: max(2, int(np.searchsorted(sizes, TRAINING_IMAGES, side="right")))]
+    inside = np.flatnonzero(np.isin(labels, chosen))
+    raw = raw_embeddings(backbone, images, rows[inside], flip=False, device=device)
+    unit = torch.nn.functional.normalize(raw).cpu().numpy()
+    geometry = measure(unit, labels[inside], seed=seed)
+    output = head(raw, torch.from_numpy(labels[inside]).to(device))
+    metrics = geometry.metrics() | {
+        "pull_isotropy": pull_isotropy(output.pull.cpu().numpy(), output.target_angle.cpu().numpy()),
+    }
+    record = {
+        "metrics": metrics,
+        "angles": geometry.angles(),
+        "facts": {"images": len(inside), **geometry.facts()},
+        "seconds": time.monotonic() - begun,
+    }
+    return record, {"embeddings": unit.astype(np.float16)}

@@ -1,0 +1,155 @@
+"""Running jobs on slots: warm worker processes, one job at a time each; and an in-process twin."""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench.scheduling.jobs import Event, Job, OnEvent
+from bench.scheduling.slots import Slot
+from bench.scheduling.worker import record_failure, serve
+from bench.store import Store
+
+Serve = Callable[[Connection, str, str | None], None]
+
+GRACE_SECONDS = 20.0
+
+
+class Executor(Protocol):
+    """Does every job that the iterator yields; it is asked for the next one only when a slot is free."""
+
+    def run(self, jobs: Iterator[Job], on_event: OnEvent) -> None: ...
+
+
+@dataclass(frozen=True)
+class InProcess:
+    """The twin for tests and the debugger: the same jobs, in this process, one after another."""
+
+    device: str = "cpu"
+
+    def run(self, jobs: Iterator[Job], on_event: OnEvent) -> None:
+        from bench.scheduling.worker import run_job
+
+        for job in jobs:
+            answers: list[str | None] = [None]
+
+            def hear(event: Event, answers: list[str | None] = answers) -> None:
+                answers[0] = on_event(event)
+
+            def verdict(answers: list[str | None] = answers) -> str | None:
+                return answers[0]
+
+            run_job(job, self.device, hear, lambda: False, verdict)
+
+
+@dataclass
+class _Worker:
+    slot: Slot
+    process: Any
+    pipe: Connection
+    job: Job | None = None
+
+
+@dataclass(frozen=True)
+class LocalProcesses:
+    """One warm process a slot. A process that dies is replaced; its job is tried again at most ``retries`` times.
+
+    On Ctrl-C every worker checkpoints and leaves, then KeyboardInterrupt goes on.
+    """
+
+    slots: Sequence[Slot]
+    retries: int = 1
+    main: Serve = serve
+
+    def run(self, jobs: Iterator[Job], on_event: OnEvent) -> None:
+        context = mp.get_context("forkserver")
+        context.set_forkserver_preload(["bench.scheduling.warm"])
+        workers: list[_Worker] = []
+        again: list[Job] = []
+        deaths: dict[str, int] = {}
+
+        def next_job() -> Job | None:
+            return again.pop(0) if again else next(jobs, None)
+
+        def start(slot: Slot) -> _Worker:
+            here, there = context.Pipe()
+            process = context.Process(target=self.main, args=(there, slot.device, slot.mask), daemon=True)
+            process.start()
+            there.close()
+            return _Worker(slot, process, here)
+
+        def hand_out(worker: _Worker) -> None:
+            worker.job = next_job()
+            if worker.job is not None:
+                worker.pipe.send(worker.job)
+
+        def buried(worker: _Worker) -> None:
+            """The process died: its job goes back, or is recorded as failed."""
+            worker.process.join()
+            job, code = worker.job, worker.process.exitcode
+            workers.remove(worker)
+            if job is not None:
+                deaths[job.name] = deaths.get(job.name, 0) + 1
+                if deaths[job.name] <= self.retries:
+                    again.append(job)
+                    on_event({"run": job.runs[0]["run"], "kind": "retry", "error": _death(code)})
+                else:
+                    for run in job.runs:
+                        failure = {"error": f"{_death(code)}, {deaths[job.name]} times", "traceback": ""}
+                        kept = record_failure(Store(Path(job.results)), run["run"], failure)
+                        on_event({"run": run["run"], "kind": "failed", **kept})
+            replacement = start(worker.slot)
+            workers.append(replacement)
+            hand_out(replacement)
+
+        try:
+            for slot in self.slots:
+                job = next_job()
+                if job is None:
+                    break
+                worker = start(slot)
+                worker.job = job
+                workers.append(worker)
+                worker.pipe.send(job)
+            while any(worker.job is not None for worker in workers):
+                ready = wait([worker.pipe for worker in workers if worker.job is not None], timeout=1.0)
+                for worker in [w for w in workers if w.pipe in ready]:
+                    try:
+                        event = worker.pipe.recv()
+                    except (EOFError, OSError):
+                        buried(worker)
+                        continue
+                    if event["kind"] == "idle":
+                        hand_out(worker)
+                        continue
+                    answer = on_event(event)
+                    if event["kind"] == "epoch" and worker.job is not None and worker.job.ask:
+                        worker.pipe.send(answer or "go on")
+        finally:
+            self._dismiss(workers)
+
+    @staticmethod
+    def _dismiss(workers: list[_Worker]) -> None:
+        for worker in workers:
+            try:
+                if worker.job is None:
+                    worker.pipe.send(None)
+                else:
+                    worker.process.terminate()  # SIGTERM: it checkpoints at the next step
+            except (OSError, ValueError):
+                pass
+        for worker in workers:
+            worker.process.join(GRACE_SECONDS)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+            worker.pipe.close()
+
+
+def _death(code: int | None) -> str:
+    how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+    return f"the worker process died ({how})"

@@ -1,0 +1,28 @@
+"""What a worker is handed, and what it tells back: plain values that cross process borders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Event = dict[str, Any]
+Verdict = str  # "go on" or "prune"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A group of runs that share their data, usually of one; ``ask``: wait for a verdict after every epoch."""
+
+    runs: tuple[dict[str, Any], ...]
+    results: str
+    cache: str
+    ask: bool = False
+
+    @property
+    def name(self) -> str:
+        return "+".join(run["run"] for run in self.runs)
+
+
+OnEvent = Callable[[Event], Verdict | None]
+"""Called in the parent with every event; its answer to an asking job's ``epoch`` event is the verdict."""

@@ -1,0 +1,140 @@
+"""From a suite to runs with ids. Nothing is trained; sources that are not packed yet are packed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.data.cache import cache_root
+from bench.data.resolve import PreparedData, prepare
+from bench.store import Store, digest
+from bench.suite.schema import Cell
+from bench.suite.suite import Suite
+
+SEMANTICS = 1
+"""Raised when the same configuration would train to other bits: a golden three-step digest in the tests watches it."""
+
+METRICS = 1
+"""Raised when the same scores would give other metrics."""
+
+Tell = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One training: its id, what it trains (``config``), what it is tested on (``evaluations``), and its data."""
+
+    run: str
+    seed: int
+    cell: str
+    baseline: str
+    axes: dict[str, str]
+    config: dict[str, Any]
+    evaluations: dict[str, str]
+    protocols: dict[str, str]
+    options: dict[str, Any]
+
+    def record(self) -> dict[str, Any]:
+        """As it stands in ``plan.json``."""
+        return {key: getattr(self, key) for key in ("run", "seed", "cell", "baseline", "axes", "config", "evaluations")}
+
+    def state(self, store: Store) -> str:
+        """``done``, ``to evaluate``, ``failed``, ``started`` or ``to train``."""
+        if store.result(self.run) is not None:
+            done = all(store.evaluation(self.run, e) is not None for e in self.evaluations.values())
+            if done:
+                return "done"
+            return "failed" if store.failure(self.run) else "to evaluate"
+        if store.failure(self.run) is not None:
+            return "failed"
+        return "started" if store.events(self.run) else "to train"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All runs of a suite, each once, in grid order with the seeds innermost."""
+
+    suite: Suite
+    runs: tuple[PlannedRun, ...]
+    facts: dict[str, Any]
+
+    def record(self, command: str) -> dict[str, Any]:
+        suite = self.suite
+        return {
+            "schema": 1,
+            "suite": suite.name,
+            "title": suite.title or suite.name,
+            "file": suite.file,
+            "digest": suite.digest,
+            "command": command,
+            "warnings": list(suite.warnings),
+            "axes": list(dict.fromkeys(name for run in self.runs for name in run.axes)),
+            "report": suite.report.model_dump(),
+            "protocols": list(dict.fromkeys(name for run in self.runs for name in run.protocols)),
+            "facts": self.facts,
+            "runs": [run.record() for run in self.runs],
+        }
+
+
+def make_plan(suite: Suite, *, cache: Path | None = None, tell: Tell | None = None) -> Plan:
+    """Expands a suite. Data that is missing or contradicts itself raises DataError here, before anything trains."""
+    cache = cache or cache_root()
+    prepared: dict[str, PreparedData] = {}
+    runs: dict[tuple[str, str], PlannedRun] = {}
+    for item in suite.cells:
+        key = item.cell.data.model_dump_json(exclude={"validation"})
+        if key not in prepared:
+            prepared[key] = prepare(item.cell.data, cache=cache, tell=tell)
+        for seed in suite.seeds:
+            run = plan_run(item.cell, seed, prepared[key], item.axes)
+            runs.setdefault((run.run, run.cell), run)
+    facts = {
+        data.train[:12]: {"images": data.images, "identities": data.identities, "protocols": data.facts}
+        for data in prepared.values()
+    }
+    return Plan(suite, tuple(runs.values()), facts)
+
+
+def training_config(cell: Cell, data: PreparedData) -> dict[str, Any]:
+    """What a run trains, seed aside: every field that changes its bits, and nothing else."""
+    validation = cell.data.validation
+    term = cell.enhancement
+    return {
+        "backbone": cell.backbone.flat,
+        "margin": cell.margin.flat,
+        "enhancement": None
+        if term is None
+        else {"strength": term.strength, "gate": term.gate.flat, "profile": term.profile.flat},
+        "recipe": {
+            **cell.recipe.model_dump(exclude={"augmentation"}),
+            "augmentation": [step.flat for step in cell.recipe.augmentation],
+        },
+        "pixels": cell.data.pixels,
+        "validation": validation.model_dump() if validation.identities else None,
+        "train": {"digest": data.train, "images": data.images, "identities": data.identities},
+        "semantics": SEMANTICS,
+    }
+
+
+def plan_run(cell: Cell, seed: int, data: PreparedData, axes: dict[str, str]) -> PlannedRun:
+    config = training_config(cell, data)
+    baseline = {**config, "enhancement": None}
+    options = cell.evaluation.model_dump()
+    run = digest({**config, "seed": seed})
+    tests = {name: digest([run, found, options, METRICS]) for name, found in data.protocols.items()}
+    if cell.evaluation.train_geometry:
+        tests["train"] = digest([run, "train", METRICS])
+    tested_on = sorted(data.protocols.items())
+    return PlannedRun(
+        run=run,
+        seed=seed,
+        cell=digest([config, tested_on, options]),
+        baseline=digest([baseline, tested_on, options]),
+        axes=axes,
+        config={**config, "seed": seed},
+        evaluations=tests,
+        protocols=data.protocols,
+        options=options,
+    )

@@ -1,0 +1,60 @@
+"""Doing what a plan still lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from bench.data.cache import cache_root
+from bench.scheduling.execute import Executor, LocalProcesses
+from bench.scheduling.jobs import Event, Job
+from bench.scheduling.plan import Plan, PlannedRun
+from bench.scheduling.slots import make_slots
+from bench.store import Store
+from bench.suite.schema import ExecutorBlock
+
+Begin = Callable[[dict[str, str], int], None]
+
+
+def run_plan(
+    plan: Plan, store: Store, *, command: str, executor: Executor | None = None,
+    on_event: Callable[[Event], None] = lambda event: None, begin: Begin = lambda names, done: None,
+) -> dict[str, str]:  # fmt: skip
+    """Writes the plan, does its missing runs (failed ones again), and returns run id → reason of those that failed."""
+    store.write_plan(plan.suite.name, plan.record(command))
+    todo = [run for run in plan.runs if run.state(store) != "done"]
+    names = {run.run: ", ".join([*run.axes.values(), f"seed {run.seed}"]) for run in todo}
+    begin(names, len({run.run for run in plan.runs}) - len(names))
+    if not todo:
+        return {}
+    failed: dict[str, str] = {}
+
+    def hear(event: Event) -> None:
+        if event["kind"] == "failed":
+            failed[event["run"]] = event["error"]
+        on_event(event)
+
+    threads = max(int(run.config["recipe"]["threads"]) for run in todo)
+    executor = executor or local_executor(plan.suite.executor, threads)
+    executor.run(make_jobs(todo, store), hear)
+    return failed
+
+
+def local_executor(block: ExecutorBlock, threads: int) -> LocalProcesses:
+    return LocalProcesses(make_slots(block, threads=threads), retries=block.retries)
+
+
+def make_jobs(runs: Iterable[PlannedRun], store: Store, *, ask: bool = False) -> Iterator[Job]:
+    """A job for each training; cells that differ only in their tests share one, which does the tests of all."""
+    cache = str(cache_root())
+    groups: dict[str, list[dict[str, object]]] = {}
+    for run in runs:
+        value = {
+            "run": run.run,
+            "config": run.config,
+            "evaluations": run.evaluations,
+            "protocols": run.protocols,
+            "options": run.options,
+        }
+        groups.setdefault(run.run, []).append(value)
+    for values in groups.values():
+        yield Job(tuple(values), str(store.root.resolve()), cache, ask)

@@ -1,0 +1,219 @@
+"""A worker: one Run, start to end: data, backbone, loss, weights, embeddings, protocols, metrics."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import BenchError
+from bench.scheduling.jobs import Event, Job
+from bench.store import Store
+
+if TYPE_CHECKING:
+    import torch
+
+    from bench.data.packed import PackedImages
+    from bench.losses.head import MarginHead
+
+Send = Callable[[Event], None]
+Ask = Callable[[], str | None]
+
+
+class PrunedError(BenchError):
+    """The search gave this run up."""
+
+
+def run_job(job: Job, device: str, send: Send, stop: Callable[[], bool], ask: Ask = lambda: None) -> None:
+    """Does every run of a job. A run that fails is recorded and told, and the next goes on."""
+    store = Store(Path(job.results))
+    for run in job.runs:
+        try:
+            _run(run, store, Path(job.cache), device, _named(run["run"], send), stop, ask if job.ask else None)
+        except Exception as error:
+            from bench.training.loop import StoppedError
+
+            if isinstance(error, StoppedError | PrunedError):
+                kind = "stopped" if isinstance(error, StoppedError) else "pruned"
+                store.append_event(run["run"], {"kind": kind})
+                send({"run": run["run"], "kind": kind})
+                continue
+            reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+            failure = {"error": reason.strip() or type(error).__name__, "traceback": traceback.format_exc()}
+            send({"run": run["run"], "kind": "failed", **record_failure(store, run["run"], failure)})
+
+
+def _named(run: str, send: Send) -> Send:
+    return lambda event: send({"run": run, **event})
+
+
+def record_failure(store: Store, run: str, failure: dict[str, Any]) -> dict[str, Any]:
+    """Keeps the reason and traceback of a failed run; where even that cannot be written, the reason still returns."""
+    try:
+        store.write_failure(run, failure)
+        with store.log_path(run).open("a", encoding="utf-8") as log:
+            log.write(failure["traceback"] + "\n")
+        store.append_event(run, {"kind": "failed", "error": failure["error"]})
+    except (BenchError, OSError):
+        pass
+    return {"error": failure["error"]}
+
+
+def _run(
+    run: dict[str, Any], store: Store, cache: Path, device_name: str, send: Send, stop: Callable[[], bool],
+    ask: Ask | None,
+) -> None:  # fmt: skip
+    from bench.data.packed import open_packed
+    from bench.training.environment import make_deterministic, pick_device
+
+    config, key = run["config"], run["run"]
+    recipe = config["recipe"]
+    make_deterministic(threads=recipe["threads"], deterministic=recipe["deterministic"])
+    device = pick_device(device_name)
+    images = open_packed(cache, config["train"]["digest"])
+    store.clear_failure(key)
+    send({"kind": "started"})
+    if store.result(key) is None:
+        _train(run, store, images, device, send, stop, ask)
+    missing = {n: e for n, e in run["evaluations"].items() if store.evaluation(key, e) is None}
+    if missing:
+        _evaluate(run, store, cache, images, device, missing, send)
+    send({"kind": "done"})
+
+
+def _train(
+    run: dict[str, Any], store: Store, images: PackedImages, device: torch.device, send: Send,
+    stop: Callable[[], bool], ask: Ask | None,
+) -> None:  # fmt: skip
+    from safetensors.torch import save
+
+    from bench.scheduling.validation import make_validation
+    from bench.store import write_bytes
+    from bench.training.environment import environment, execution_class
+    from bench.training.loop import Training, relabel, split_identities
+
+    config, key = run["config"], run["run"]
+    rows, held_out = split_identities(images.labels, config["validation"])
+    store.write_config(key, config)
+    last: dict[str, Any] = {}
+
+    def tell(event: Event) -> None:
+        if event["kind"] != "step":
+            store.append_event(key, event)
+        send(event)
+        if event["kind"] == "epoch":
+            last.update(event)
+            if ask is not None and ask() == "prune":
+                raise PrunedError("pruned")
+
+    validate = make_validation(images, held_out, config, device) if len(held_out) else None
+    checkpoint = store.checkpoint_folder(key) / "training.safetensors"
+    training = Training(
+        config, images, rows, relabel(images.labels[rows]),
+        device=device, checkpoint=checkpoint, tell=tell, stop=stop, validate=validate,
+    )  # fmt: skip
+    trained = training.run()
+    weights = {name: tensor.cpu().contiguous() for name, tensor in trained.backbone.state_dict().items()}
+    centres = {name: tensor.cpu().contiguous() for name, tensor in trained.head.state_dict().items()}
+    content = save(weights)
+    write_bytes(store.checkpoint_folder(key) / "backbone.safetensors", content)
+    write_bytes(store.checkpoint_folder(key) / "head.safetensors", save(centres))
+    store.write_result(
+        key,
+        {
+            "run": key,
+            "config": config,
+            "metrics": {
+                "loss": last.get("loss"),
+                "train_seconds": trained.seconds,
+                "images_per_second": trained.steps * config["recipe"]["batch"] / max(1e-9, trained.seconds),
+            },
+            "validation": last.get("validation"),
+            "weights_sha256": hashlib.sha256(content).hexdigest(),
+            "execution_class": execution_class(device),
+            "environment": environment(),
+            "epochs": trained.epochs,
+            "steps": trained.steps,
+            "selected_epoch": trained.selected_epoch,
+        },
+    )
+    checkpoint.unlink(missing_ok=True)
+
+
+def _evaluate(
+    run: dict[str, Any], store: Store, cache: Path, images: PackedImages, device: torch.device,
+    missing: dict[str, str], send: Send,
+) -> None:  # fmt: skip
+    from bench.data.protocols import open_protocol
+    from bench.evaluation.run import evaluate_protocol, evaluate_training
+    from bench.training.loop import relabel, split_identities
+
+    config, key = run["config"], run["run"]
+    backbone, head = load_trained(store, key, config, device)
+    for name, evaluation in missing.items():
+        if name == "train":
+            rows, _ = split_identities(images.labels, config["validation"])
+            record, arrays = evaluate_training(
+                backbone, head, images, rows, relabel(images.labels[rows]), seed=config["seed"], device=device
+            )
+        else:
+            protocol = open_protocol(cache, run["protocols"][name])
+            record, arrays = evaluate_protocol(backbone, protocol, run["options"], device=device)
+        store.write_evaluation(key, evaluation, {"run": key, "protocol": name, **record}, arrays)
+        store.append_event(key, {"kind": "evaluated", "protocol": name, "seconds": record["seconds"]})
+        send({"kind": "evaluated", "protocol": name})
+
+
+def load_trained(
+    store: Store, key: str, config: dict[str, Any], device: torch.device
+) -> tuple[torch.nn.Module, MarginHead]:
+    """Backbone and head of a trained run, in evaluation mode on the device."""
+    import torch
+    from safetensors.torch import load_file
+
+    from bench.training.loop import make_models
+
+    folder = store.checkpoint_folder(key)
+    files = [folder / "backbone.safetensors", folder / "head.safetensors"]
+    if not all(file.is_file() for file in files):
+        raise BenchError(f"{folder}: the weights of this run are gone, so it cannot be evaluated; delete its folder")
+    centres = load_file(files[1])
+    backbone, head = make_models(config, classes=len(centres["centres"]))
+    backbone.load_state_dict(load_file(files[0]))
+    head.load_state_dict(centres)
+    backbone = backbone.to(device).to(memory_format=torch.channels_last)
+    return backbone.eval(), head.to(device).eval()
+
+
+def serve(connection: Connection, device: str, mask: str | None) -> None:
+    """Main of a worker process: does jobs from the pipe until it is told None. SIGTERM: checkpoint, then leave."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    asked_to_stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: asked_to_stop.set())
+    if mask is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = mask
+    while not asked_to_stop.is_set():
+        try:
+            if not connection.poll(0.2):
+                continue
+            job = connection.recv()
+        except (EOFError, OSError):
+            return
+        if job is None:
+            return
+        run_job(job, device, connection.send, asked_to_stop.is_set, lambda: _verdict(connection, asked_to_stop))
+        connection.send({"kind": "idle"})
+
+
+def _verdict(connection: Connection, asked_to_stop: threading.Event) -> str | None:
+    while not asked_to_stop.is_set():
+        if connection.poll(0.2):
+            answer: str | None = connection.recv()
+            return answer
+    return None

@@ -1,0 +1,27 @@
+"""Random brightness and contrast."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.catalog import AUGMENTATIONS, Option
+
+if TYPE_CHECKING:
+    import torch
+
+
+@AUGMENTATIONS.register(
+    "colour",
+    summary="random brightness and contrast of each image",
+    source="usual in the field",
+    options=(
+        Option("brightness", 0.2, "largest change, as a share of the range", minimum=0, maximum=1),
+        Option("contrast", 0.2, "largest relative change", minimum=0, maximum=1),
+    ),
+)
+def colour(images: torch.Tensor, draw: torch.Generator, *, brightness: float, contrast: float) -> torch.Tensor:
+    import torch
+
+    drawn = (torch.rand(2, len(images), 1, 1, 1, generator=draw) * 2 - 1).to(images.device, non_blocking=True)
+    changed: torch.Tensor = images * (1 + contrast * drawn[0]) + 2 * brightness * drawn[1]
+    return changed.clamp(-1, 1)

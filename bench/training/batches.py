@@ -1,0 +1,59 @@
+"""From packed uint8 images to augmented, normalised batches on the training device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.catalog import AUGMENTATIONS
+from bench.data.packed import PackedImages
+from bench.data.types import Int
+from bench.suite.seeds import seed_for
+
+
+def epoch_order(seed: int, train: str, epoch: int, count: int) -> Int:
+    """The order in which an epoch visits ``count`` images: the same for every backbone, margin and strength."""
+    return np.random.default_rng(seed_for("order", seed=seed, train=train, epoch=epoch)).permutation(count)
+
+
+def normalise(pixels: torch.Tensor) -> torch.Tensor:
+    """(B, H, W, 3) uint8 to (B, 3, H, W) float32 in [-1, 1], channels last: (x − 127.5) / 127.5."""
+    return pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last).sub_(127.5).div_(127.5)
+
+
+class Batches:
+    """Gathers, moves, normalises and augments; every draw follows from (seed, training set, epoch, step)."""
+
+    def __init__(
+        self, images: PackedImages, rows: Int, labels: Int, *, train: str, seed: int, recipe: dict[str, Any],
+        device: torch.device,
+    ) -> None:  # fmt: skip
+        self.images, self.rows, self.labels, self.train, self.seed = images, rows, labels, train, seed
+        self.size, self.device = int(recipe["batch"]), device
+        self.steps_per_epoch = len(rows) // self.size
+        self._augment = [
+            (AUGMENTATIONS.get(block["name"]).function, {k: v for k, v in block.items() if k != "name"})
+            for block in recipe["augmentation"]
+        ]
+        self._order: tuple[int, Int] = (-1, np.zeros(0, np.int64))
+
+    def get(self, epoch: int, step: int) -> tuple[torch.Tensor, torch.Tensor, int]:
+        """Images (B, 3, H, W) float32 and labels (B,) int64 on the device, and the most samples of one class."""
+        if self._order[0] != epoch:
+            self._order = (epoch, epoch_order(self.seed, self.train, epoch, len(self.rows)))
+        picked = self._order[1][step * self.size : (step + 1) * self.size]
+        # Sorted rows read the memory map forwards; BatchNorm and the loss do not mind the order inside a batch.
+        picked = np.sort(picked)
+        labels = self.labels[picked]
+        pixels = torch.from_numpy(self.images.gather(self.rows[picked])).to(self.device, non_blocking=True)
+        images = normalise(pixels)
+        draw = torch.Generator().manual_seed(
+            seed_for("augmentation", seed=self.seed, train=self.train, epoch=epoch, step=step)
+        )
+        for function, options in self._augment:
+            images = function(images, draw, **options)
+        images = images.contiguous(memory_format=torch.channels_last)
+        most = int(np.bincount(labels).max())
+        return images, torch.from_numpy(labels).to(self.device, non_blocking=True), most

@@ -1,0 +1,245 @@
+"""One run of training, start to end: readable in one go, exact on resume."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from bench.backbones.catalog import build
+from bench.data.packed import PackedImages
+from bench.data.types import Int
+from bench.errors import BenchError, NonFiniteLossError
+from bench.losses.head import MarginHead
+from bench.suite.seeds import seed_for
+from bench.training.batches import Batches
+from bench.training.checkpoint import (
+    load_checkpoint,
+    load_optimiser,
+    optimiser_tensors,
+    prefixed,
+    save_checkpoint,
+    without_prefix,
+)  # fmt: skip
+from bench.training.optimise import learning_rate, make_optimiser
+
+CHECKPOINT_SECONDS = 20.0
+FINITE_CHECK_STEPS = 20  # on an accelerator: looking at the loss makes the host wait
+METERS = ("loss", "base", "term", "target_angle", "posterior")
+
+Tell = Callable[[dict[str, Any]], None]
+
+
+class StoppedError(BenchError):
+    """Training was asked to stop; what it had learnt is in its checkpoint."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network: ``backbone`` and ``head`` on the training device, and what happened on the way."""
+
+    backbone: nn.Module
+    head: MarginHead
+    epochs: int
+    steps: int
+    selected_epoch: int
+    seconds: float
+
+
+def make_models(config: dict[str, Any], *, classes: int) -> tuple[nn.Module, MarginHead]:
+    """Backbone drawn by (seed, backbone), centres by (seed, training set, d), margin and gate by their own stream."""
+    seed, train = int(config["seed"]), str(config["train"]["digest"])
+    name, embedding = str(config["backbone"]["name"]), int(config["backbone"]["embedding"])
+
+    def draw(use: str, **axes: int | str) -> torch.Generator:
+        return torch.Generator().manual_seed(seed_for(use, seed=seed, **axes))
+
+    backbone = build(config["backbone"], pixels=int(config["pixels"]), generator=draw("weights", backbone=name))
+    head = MarginHead(
+        config["margin"], config["enhancement"], classes, embedding,
+        generator=draw("centres", train=train, embedding=embedding), stream=draw("margin", train=train),
+    )  # fmt: skip
+    return backbone, head
+
+
+class Training:
+    """The state of one run: models, optimiser, position. ``run`` trains to the end or until asked to stop."""
+
+    def __init__(
+        self, config: dict[str, Any], images: PackedImages, rows: Int, labels: Int, *, device: torch.device,
+        checkpoint: Path, tell: Tell, stop: Callable[[], bool] = lambda: False,
+        validate: Callable[[nn.Module], dict[str, float]] | None = None,
+    ) -> None:  # fmt: skip
+        self.config, self.recipe, self.device = config, config["recipe"], device
+        self.checkpoint, self.tell, self.stop, self.validate = checkpoint, tell, stop, validate
+        self.batches = Batches(
+            images, rows, labels,
+            train=config["train"]["digest"], seed=config["seed"], recipe=self.recipe, device=device,
+        )  # fmt: skip
+        if not self.batches.steps_per_epoch:
+            raise BenchError(
+                f"recipe.batch {self.recipe['batch']} is larger than the training set ({len(rows)} images)"
+            )
+        backbone, head = make_models(config, classes=int(labels.max()) + 1)
+        self.backbone = backbone.to(device).to(memory_format=torch.channels_last)
+        self.head = head.to(device)
+        self.parameters = [*self.backbone.parameters(), *self.head.parameters()]
+        self.optimiser = make_optimiser(self.recipe, self.parameters)
+        self.epoch, self.step, self.seconds = 0, 0, 0.0
+        self.sums = torch.zeros(len(METERS), device=device)
+        self.first_bad = torch.full((), -1, device=device)
+        self.best: tuple[float, int, dict[str, torch.Tensor]] | None = None
+        self._resume()
+
+    def run(self) -> Trained:
+        """Trains the remaining epochs. Raises NonFiniteLossError with the step, StoppedError after a checkpoint."""
+        saved = told = time.monotonic()
+        while self.epoch < self.recipe["epochs"]:
+            self.backbone.train()
+            self.head.train()
+            begun, first = time.monotonic(), self.step
+            while self.step < self.batches.steps_per_epoch:
+                self._train_step()
+                now = time.monotonic()
+                if self.stop():
+                    self._save(self.seconds + now - begun)
+                    raise StoppedError(f"stopped in epoch {self.epoch + 1} at step {self.step}")
+                if now - saved > CHECKPOINT_SECONDS:
+                    self._save(self.seconds + now - begun)
+                    saved = now
+                if now - told > 1.0:
+                    told = now
+                    rate = (self.step - first) * self.batches.size / (now - begun)
+                    self.tell({"kind": "step", **self._position(), "images_per_second": rate})
+            self._check_finite()
+            self.seconds += time.monotonic() - begun
+            self._end_epoch((self.step - first) * self.batches.size / max(1e-9, time.monotonic() - begun))
+        if self.best is not None:
+            self.backbone.load_state_dict(self.best[2])
+        selected = self.best[1] if self.best else self.epoch
+        steps = self.epoch * self.batches.steps_per_epoch
+        return Trained(self.backbone, self.head, self.epoch, steps, selected, self.seconds)
+
+    def _train_step(self) -> None:
+        images, labels, most = self.batches.get(self.epoch, self.step)
+        rate = learning_rate(self.recipe, self._steps_done(), self.batches.steps_per_epoch)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        seed = int(self.config["seed"])
+        torch.manual_seed(seed_for("layers", seed=seed, epoch=self.epoch, step=self.step))  # dropout, drop path
+        half = self.recipe["precision"] == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            embeddings = self.backbone(images)
+        output = self.head(embeddings.float(), labels, max_repeat=most)
+        self.optimiser.zero_grad(set_to_none=True)
+        output.loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.recipe["clip_gradient"] or math.inf)
+        bad = ~(torch.isfinite(output.loss.detach()) & torch.isfinite(norm))
+        self.first_bad = torch.where((self.first_bad < 0) & bad, self._steps_done(), self.first_bad)
+        if self.device.type == "cpu" or self.step % FINITE_CHECK_STEPS == 0:
+            self._check_finite()
+        self.optimiser.step()
+        term = output.term if output.term is not None else torch.zeros((), device=self.device)
+        values = (output.loss.detach(), output.base, term, output.target_angle.mean(), output.posterior.mean())
+        self.sums += torch.stack([v.to(torch.float32) for v in values])
+        self.step += 1
+
+    def _steps_done(self) -> int:
+        return self.epoch * self.batches.steps_per_epoch + self.step
+
+    def _position(self) -> dict[str, int]:
+        return {
+            "epoch": self.epoch + 1,
+            "epochs": self.recipe["epochs"],
+            "step": self.step,
+            "steps": self.batches.steps_per_epoch,
+        }
+
+    def _check_finite(self) -> None:
+        step = int(self.first_bad)
+        if step >= 0:
+            raise NonFiniteLossError(
+                f"the loss or its gradient is not finite at step {step} "
+                f"(epoch {step // self.batches.steps_per_epoch + 1}); try a lower rate, a warm-up or a smaller scale"
+            )
+
+    def _end_epoch(self, images_per_second: float) -> None:
+        means: dict[str, float] = dict(zip(METERS, (self.sums / self.batches.steps_per_epoch).tolist(), strict=True))
+        rate = learning_rate(self.recipe, self._steps_done() - 1, self.batches.steps_per_epoch)
+        event: dict[str, Any] = {
+            "kind": "epoch",
+            "epoch": self.epoch + 1,
+            "epochs": self.recipe["epochs"],
+            "loss": means["loss"],
+            "base": means["base"],
+            "term": means["term"] if self.head.term is not None else None,
+            "target_angle_deg": math.degrees(means["target_angle"]),
+            "posterior": means["posterior"],
+            "lr": rate,
+            "images_per_second": images_per_second,
+            "seconds": self.seconds,
+        }
+        if self.validate is not None:
+            event["validation"] = self.validate(self.backbone)
+            score = event["validation"]["accuracy"]
+            if self.recipe["select"] == "validation" and (self.best is None or score > self.best[0]):
+                weights = {name: tensor.clone() for name, tensor in self.backbone.state_dict().items()}
+                self.best = (score, self.epoch + 1, weights)
+        self.epoch, self.step = self.epoch + 1, 0
+        self.sums.zero_()
+        self.tell(event)
+
+    def _save(self, seconds: float) -> None:
+        tensors = {
+            **prefixed("backbone", self.backbone.state_dict()),
+            **prefixed("head", self.head.state_dict()),
+            **prefixed("optimiser", optimiser_tensors(self.optimiser)),
+            "sums": self.sums,
+        }
+        state: dict[str, Any] = {"epoch": self.epoch, "step": self.step, "seconds": seconds, "best": None}
+        if self.best is not None:
+            tensors |= prefixed("best", self.best[2])
+            state["best"] = [self.best[0], self.best[1]]
+        save_checkpoint(self.checkpoint, tensors, state)
+
+    def _resume(self) -> None:
+        found = load_checkpoint(self.checkpoint)
+        if found is None:
+            return
+        tensors, state = found
+        self.backbone.load_state_dict(without_prefix("backbone", tensors))
+        self.head.load_state_dict(without_prefix("head", tensors))
+        load_optimiser(self.optimiser, without_prefix("optimiser", tensors))
+        self.sums.copy_(tensors["sums"])
+        self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
+        if state["best"] is not None:
+            self.best = (*state["best"], without_prefix("best", tensors))
+        self.tell({"kind": "resumed", **self._position()})
+
+
+def split_identities(labels: Int, validation: dict[str, Any] | None) -> tuple[Int, Int]:
+    """Rows (indices into ``labels``) for training and for validation: whole identities, by the split's own seed."""
+    rows = np.arange(len(labels))
+    if validation is None:
+        return rows, rows[:0]
+    people = int(labels.max()) + 1
+    held = round(people * float(validation["identities"]))
+    if not 2 <= held <= people - 2:
+        raise BenchError(
+            f"data.validation.identities: {held} of {people} identities held out; both parts need at least 2"
+        )
+    order = np.random.default_rng(seed_for("validation", seed=int(validation["seed"]))).permutation(people)
+    out = np.isin(labels, order[:held])
+    return rows[~out], rows[out]
+
+
+def relabel(labels: Int) -> Int:
+    """Labels numbered anew from 0 without gaps."""
+    return np.unique(labels, return_inverse=True)[1].astype(np.int64)

@@ -1,0 +1,50 @@
+"""Optimisers and learning-rate schedules; the rate is a pure function of the step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+
+def learning_rate(recipe: dict[str, Any], step: int, steps_per_epoch: int) -> float:
+    """Learning rate of a step (from 0): linear warm-up, then the schedule over the remaining steps."""
+    base = float(recipe["optimiser"]["lr"])
+    schedule = recipe["schedule"]
+    warmup = round(float(recipe["warmup_epochs"]) * steps_per_epoch)
+    if step < warmup:
+        return base * (step + 1) / float(warmup)
+    done = (step - warmup) / max(1, recipe["epochs"] * steps_per_epoch - warmup)
+    match schedule["name"]:
+        case "cosine":
+            final = float(schedule["final"])
+            return base * (final + (1 - final) * (1 + math.cos(math.pi * done)) / 2)
+        case "polynomial":
+            return base * float((1 - done) ** float(schedule["power"]))
+        case "step":
+            drops = sum(step >= epoch * steps_per_epoch for epoch in schedule["epochs"])
+            return base * float(float(schedule["factor"]) ** drops)
+        case "constant":
+            return base
+        case name:
+            raise ValueError(f"no schedule is called {name!r}")
+
+
+def make_optimiser(recipe: dict[str, Any], parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    options = recipe["optimiser"]
+    if options["name"] == "sgd":
+        return torch.optim.SGD(
+            parameters,
+            lr=options["lr"],
+            momentum=options["momentum"],
+            nesterov=options["nesterov"],
+            weight_decay=options["weight_decay"],
+        )
+    return torch.optim.AdamW(
+        parameters,
+        lr=options["lr"],
+        betas=(options["beta1"], options["beta2"]),
+        weight_decay=options["weight_decay"],
+    )
