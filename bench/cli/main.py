@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.box import SIMPLE
 from rich.table import Table
 
 from bench.errors import BenchError
@@ -215,10 +216,10 @@ def _print(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
     if as_json:
         sys.stdout.write(json.dumps(rows, indent=1) + "\n")
         return
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False)
     columns = list(dict.fromkeys(key for row in rows for key in row))
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in ("run", "name", "suite"))
     for row in rows:
         table.add_row(*(str(row.get(column, "")) for column in columns))
     Console(highlight=False).print(table)

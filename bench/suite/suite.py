@@ -80,6 +80,8 @@ def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
         if not equals or not name.strip():
             raise SuiteError([Mistake("--set", None, text, "must be field=value, such as data.root=PATH")])
         at = tuple(name.strip().split("."))
+        if at[0] == "grid" and at[1:2] not in ((), ("zip",), ("exclude",)):
+            at = ("grid", ".".join(at[1:]))  # an axis is one key, dots and all
         grids.put(source.value, at, parse_value(value))
         for inner in [key for key in source.lines if key[: len(at)] == at]:
             del source.lines[inner]
