@@ -38,9 +38,9 @@ class EnhancingTerm(nn.Module):
         return dict(self.named_buffers())
 
     def gate(self, batch: GateInput) -> Tensor:
-        """Where the gradient is enhanced, (B,), without gradient."""
+        """Where the gradient is enhanced, (B,); without gradient, as all that a gate sees is."""
         values: Tensor = self._gate.function(batch, **self._gate_options)
-        return values.detach()
+        return values
 
     def profile(self, theta: Tensor, psi: Tensor) -> Tensor:
         """φ(θ), (B,)."""

@@ -28,7 +28,9 @@ def unit(a):
 def angle(a, b):
     """Kahan's formula, which unlike acos loses no digits anywhere."""
     a, b = unit(a), unit(b)
-    return 2 * math.atan2(norm([p - q for p, q in zip(a, b)]), norm([p + q for p, q in zip(a, b)]))
+    return 2 * math.atan2(
+        norm([p - q for p, q in zip(a, b, strict=True)]), norm([p + q for p, q in zip(a, b, strict=True)])
+    )
 
 
 def slow_arcface(theta, m, fallback):
@@ -62,7 +64,7 @@ PHI = {
 def residual(x, w):
     x, w = unit(x), unit(w)
     along = dot(x, w)
-    r = [a - along * b for a, b in zip(x, w)]
+    r = [a - along * b for a, b in zip(x, w, strict=True)]
     return [0.0] * len(r) if norm(r) < 1e-4 else unit(r)
 
 
@@ -88,9 +90,9 @@ def spectral_steps(state, X, W, labels):
     for x, y in zip(X, labels, strict=True):
         r, w, u = residual(x, W[y]), unit(W[y]), direction[y]
         along = dot(r, u)
-        moved = [a + 0.05 * along * b for a, b in zip(u, r)]
+        moved = [a + 0.05 * along * b for a, b in zip(u, r, strict=True)]
         height = dot(moved, w)
-        direction[y] = unit([a - height * b for a, b in zip(moved, w)])
+        direction[y] = unit([a - height * b for a, b in zip(moved, w, strict=True)])
         share[y] = 0.95 * share[y] + 0.05 * along**2
     return {"direction": direction, "share": share}
 
@@ -123,9 +125,7 @@ class Twin:
         self.frozen = None
         if enhancement is not None:
             gate = enhancement["gate"]
-            self.frozen = [
-                (s.scale, slow_gate(gate, s, state, y)) for s, y in zip(samples, labels, strict=True)
-            ]
+            self.frozen = [(s.scale, slow_gate(gate, s, state, y)) for s, y in zip(samples, labels, strict=True)]
 
     def _psi(self, theta):
         return PSI[self.name](theta, **self.psi_options)
@@ -140,9 +140,7 @@ class Twin:
             negatives = [dot(x, w) if self.name == "softmax" else self.s * math.cos(angle(x, w)) for w in others]
             odds = math.fsum(math.exp(z - scale * psi) for z in negatives)
             out.append(
-                Sample(
-                    theta, scale * psi, negatives, 1 / (1 + odds), scale, psi, residual(x, W[y]), math.log1p(odds)
-                )
+                Sample(theta, scale * psi, negatives, 1 / (1 + odds), scale, psi, residual(x, W[y]), math.log1p(odds))
             )
         return out
 

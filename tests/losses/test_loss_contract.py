@@ -49,7 +49,7 @@ def agrees(margin, term, *, gradient=True):
 
 def test_the_twin_covers_every_registry():
     assert set(loss_twin.PSI) == set(MARGINS.names())
-    assert loss_twin.GATES == set(GATES.names())
+    assert set(GATES.names()) == loss_twin.GATES
     assert set(loss_twin.PHI) == set(PROFILES.names())
 
 
@@ -77,7 +77,7 @@ def test_default_scale_and_options(margin):
 @each_margin
 @pytest.mark.parametrize("profile", PROFILES.names())
 def test_reported_pull_is_the_length_of_the_own_centres_gradient(margin, profile):
-    """With one sample the own centre feels θ_y alone, so ‖∇W_y‖·‖W_y‖ is |∂L/∂θ_y| (direction only: inner logits too)."""
+    """With one sample the own centre feels θ_y alone, so ‖∇W_y‖·‖W_y‖ is |∂L/∂θ_y|."""
     X, W = point()
     for i, y in enumerate(labels):
         real = head(margin, enhancement(0.7, "posterior", profile), centres=W)

@@ -60,22 +60,27 @@ def update(batch: GateInput, max_repeat: int | None) -> None:
 
     ``max_repeat``: at least the largest number of samples of one class; None counts, which waits for a GPU.
     """
-    same = batch.labels[:, None] == batch.labels[None, :]
-    rank = same.tril(-1).sum(1)
-    rounds = int(rank.max()) + 1 if max_repeat is None else max_repeat
+    from torch import searchsorted
+
+    labels = batch.labels
+    in_order = labels.argsort(stable=True)
+    grouped = labels[in_order]
+    first = searchsorted(grouped, labels)
+    repeats = searchsorted(grouped, labels, right=True) - first
+    rounds = int(repeats.max()) if max_repeat is None else max_repeat
     residual = _residual(batch)
     direction, share = batch.state["direction"], batch.state["share"]
     # One row per sample, holding its class's state, so that rows of a class stay equal and nothing waits for the host.
-    u, q = direction[batch.labels].to(residual.dtype), share[batch.labels].to(residual.dtype)
+    u, q = direction[labels].to(residual.dtype), share[labels].to(residual.dtype)
     for turn in range(rounds):
         along = (residual * u).sum(1)
         new_u = _unit(_tangent(u + rate * along[:, None] * residual, batch.centre))
         new_q = (1 - rate) * q + rate * along.square()
-        present, source = (same & (rank == turn)).to(rank.dtype).max(dim=1)
-        moved = present.bool()
+        moved = repeats > turn
+        source = in_order[(first + turn).clamp(max=len(labels) - 1)]
         u, q = new_u[source].where(moved[:, None], u), new_q[source].where(moved, q)
-    direction.index_copy_(0, batch.labels, u.to(direction.dtype))
-    share.index_copy_(0, batch.labels, q.to(share.dtype))
+    direction.index_copy_(0, labels, u.to(direction.dtype))
+    share.index_copy_(0, labels, q.to(share.dtype))
 
 
 @GATES.register(
