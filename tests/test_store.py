@@ -1,0 +1,63 @@
+"""The store: whole or not at all, and what is broken is set aside."""
+
+import json
+
+import numpy as np
+import pytest
+
+from bench.errors import StoreError
+from bench.store import Store, canonical, digest
+
+
+def test_a_result_is_read_back_and_a_broken_one_is_set_aside(tmp_path):
+    store = Store(tmp_path)
+    store.write_failure("r1", {"error": "x", "traceback": ""})
+    store.write_result("r1", {"run": "r1", "metrics": {"loss": 0.5}})
+    assert store.result("r1") == {"schema": 1, "run": "r1", "metrics": {"loss": 0.5}}
+    assert store.failure("r1") is None
+    path = store.run_folder("r1") / "result.json"
+    whole = path.read_bytes()
+    for cut in (0, 1, len(whole) // 2, len(whole) - 3):
+        path.write_bytes(whole[:cut])
+        assert store.result("r1") is None
+        assert not path.exists()
+    path.write_text(json.dumps({**json.loads(whole), "metrics": {"loss": 0.1}}))
+    assert store.result("r1") is None
+
+
+def test_a_half_written_event_is_passed_over_and_the_next_is_not_lost(tmp_path):
+    store = Store(tmp_path)
+    store.append_event("r1", {"kind": "epoch", "epoch": 1, "loss": 2.0})
+    with (store.run_folder("r1") / "events.jsonl").open("a") as file:
+        file.write('{"kind": "epo')
+    store.append_event("r1", {"kind": "epoch", "epoch": 2, "loss": 1.0})
+    assert [e["loss"] for e in store.epochs("r1")] == [2.0, 1.0]
+
+
+def test_evaluations_keep_their_arrays(tmp_path):
+    store = Store(tmp_path)
+    scores = np.linspace(-1, 1, 7, dtype=np.float32)
+    store.write_evaluation("r1", "e1", {"metrics": {"accuracy": 0.9, "tar": None}}, {"scores": scores})
+    assert store.evaluation("r1", "e1")["metrics"] == {"accuracy": 0.9, "tar": None}
+    np.testing.assert_array_equal(store.evaluation_arrays("r1", "e1")["scores"], scores)
+    assert store.evaluation("r1", "e2") is None
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "a..b"])
+def test_names_that_leave_the_folder_are_refused(tmp_path, name):
+    with pytest.raises(StoreError, match="safe name"):
+        Store(tmp_path).run_folder(name)
+
+
+def test_a_results_folder_that_cannot_be_written_is_said_in_one_line(tmp_path):
+    (tmp_path / "results").write_text("a file where a folder is needed")
+    with pytest.raises(StoreError, match="cannot be written") as caught:
+        Store(tmp_path / "results").check_writable()
+    assert "\n" not in str(caught.value)
+
+
+def test_digests_depend_on_values_alone():
+    assert digest({"b": 1, "a": [1.0, "ü"]}) == digest({"a": [1.0, "ü"], "b": 1})
+    assert digest({"a": 1}) != digest({"a": 2})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        canonical(float("nan"))
