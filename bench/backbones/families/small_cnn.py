@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     options=(
         EMBEDDING,
         DROPOUT,
-        Option("width", 24, "channels of the first stage; the others have 2, 4 and 4 times as many", minimum=1),
-        Option("depth", 2, "convolutions in each stage but the first, which has one", minimum=1),
+        Option("width", 32, "channels of the first stage; the others have 2, 4 and 4 times as many", minimum=1),
+        Option("depth", 1, "convolutions in each stage but the first, which has one", minimum=1),
     ),
-    parameters=2_732_720,
-    macs=61_340_160,
+    parameters=3_453_568,
+    macs=42_047_488,
 )
 def small_cnn(*, pixels: int, embedding: int, dropout: float, width: int, depth: int) -> nn.Module:
     from bench.backbones.small_cnn import SmallCNN
