@@ -11,7 +11,7 @@ _AXES = {"enhancement.strength": "λ", "enhancement.gate": "gate", "enhancement.
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric as readers see it. ``scale``: 100 for shares shown in %; ``higher``: which way is better, None if neither."""
+    """A metric as readers see it. ``scale``: 100 for shares in %. ``higher`` is better, or lower, or None."""
 
     label: str
     unit: str

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from bench.report.metrics import axis_label
@@ -35,7 +35,7 @@ def render_page(data: ReportData, table: Markup, figures: Sequence[DrawnFigure])
     mixed = [
         f"Runs of {len(classes)} execution classes are mixed here: equal bits are promised within a class only."
     ] * (len(classes) > 1)
-    return _template("page.html.j2").render(
+    page = _template("page.html.j2").render(
         title=data.plan["title"] or data.plan["suite"],
         plan=data.plan,
         counts=count_runs(data.frame),
@@ -44,13 +44,14 @@ def render_page(data: ReportData, table: Markup, figures: Sequence[DrawnFigure])
         unfinished=_unfinished(data),
         figures=figures,
         provenance=_provenance(data, classes),
-        commands=_commands(data.plan),
+        commands=[data.plan["command"], f"python -m bench report {data.plan['suite']}"],
     )
+    return str(page)
 
 
 def render_index(suites: Sequence[Mapping[str, Any]]) -> str:
     """The index: each suite's name, title, planned, done, failed, missing, and ``reported`` (it has a page)."""
-    return _template("index.html.j2").render(suites=suites)
+    return str(_template("index.html.j2").render(suites=suites))
 
 
 def count_runs(frame: pd.DataFrame) -> dict[str, int]:
@@ -61,16 +62,19 @@ def execution_classes(frame: pd.DataFrame) -> list[str]:
     return sorted(frame["execution_class"].dropna().unique())
 
 
-def _template(name: str) -> Any:
+def _template(name: str) -> Template:
     loader = PackageLoader("bench.report", "")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=False).get_template(name)
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template(name)
 
 
 def _unfinished(data: ReportData) -> list[dict[str, Any]]:
-    rows = data.frame[data.frame["status"] != DONE].to_dict("records")
-    axes = data.plan["axes"]
+    lost = data.frame[data.frame["status"] != DONE]
     return [
-        {**row, "cell": ", ".join(f"{axis_label(axis)} {row[axis]}" for axis in axes) or row["margin"]} for row in rows
+        {
+            **{name: row[name] for name in ("run", "seed", "status", "error")},
+            "cell": ", ".join(f"{axis_label(axis)} {row[axis]}" for axis in data.plan["axes"]) or row["margin"],
+        }
+        for _, row in lost.iterrows()
     ]
 
 
@@ -88,7 +92,3 @@ def _provenance(data: ReportData, classes: Sequence[str]) -> dict[str, list[str]
         **{name: list(values) for name, values in sorted(found.items())},
         "execution classes": list(classes) or ["none yet"],
     }
-
-
-def _commands(plan: Mapping[str, Any]) -> list[str]:
-    return [plan["command"], f"python -m bench report {plan['suite']}"]

@@ -119,7 +119,7 @@ def _row(frame: pd.DataFrame, cell: pd.DataFrame, axes: Sequence[str], columns: 
     counts = cell["status"].value_counts()
     entries = tuple(_entry(frame, cell, column) for column in columns)
     return Row(
-        _labels(cell.iloc[0].to_dict(), axes),
+        _labels(cell.iloc[0], axes),
         int(counts.get(DONE, 0)),
         int(counts.get(FAILED, 0)),
         int(counts.get(MISSING, 0)),
@@ -127,10 +127,10 @@ def _row(frame: pd.DataFrame, cell: pd.DataFrame, axes: Sequence[str], columns: 
     )
 
 
-def _labels(first: dict[str, Any], axes: Sequence[str]) -> tuple[str, ...]:
+def _labels(first: pd.Series[Any], axes: Sequence[str]) -> tuple[str, ...]:
     labels = {axis: str(first[axis]) for axis in axes} or {"": str(first["margin"])}
     gradient = first["margin_gradient"]
-    if gradient not in (None, "true") and "margin.margin_gradient" not in axes:
+    if isinstance(gradient, str) and gradient != "true" and "margin.margin_gradient" not in axes:
         where = "margin" if "margin" in labels else next(iter(labels))
         labels[where] += f" ({gradient.replace('_', '-')})"
     return tuple(labels.values())

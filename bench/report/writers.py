@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup, escape
 from tabulate import tabulate
 
-from bench.report.table import Entry, Row, Table
+from bench.report.table import Row, Table
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -162,6 +162,3 @@ def to_text(table: Table) -> str:
     align = ["right" if numeric else "left" for numeric in _numeric(table)]
     body = tabulate(rows, headings(table), tablefmt="simple", colalign=align, disable_numparse=True)
     return "\n".join([table.title, "", body, "", "* best, ' second in its column.", *table.notes]) + "\n"
-
-
-__all__ = ["Entry", "latex_escape", "to_csv", "to_html", "to_latex", "to_markdown", "to_rich", "to_text"]

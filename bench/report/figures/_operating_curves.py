@@ -55,13 +55,13 @@ def _curves(
     import numpy as np
 
     found = {}
-    for (name, strength), runs in part.groupby(["backbone", "strength"], sort=False):
+    for name, strength, runs in _plot.by_backbone_and_strength(part):
         rates = []
         for run, evaluation in data.evaluations(runs, protocol):
             arrays = data.store.evaluation_arrays(run, evaluation)
             rates.append(accept_rates(arrays["scores"], arrays["same"].astype(bool)))
         if rates:
-            found[str(name), float(strength)] = (rates[0][0], np.mean([tar for _, tar in rates], axis=0))
+            found[name, strength] = (rates[0][0], np.mean([tar for _, tar in rates], axis=0))
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from bench.report.metrics import axis_label
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 PAGE_WIDTH = 7.0
 """Inches: two columns of a conference page, so 8 pt here is 8 pt in print."""
 
-LINESTYLES = ("-", "--", ":", "-.")
+LINESTYLES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D", "v", "P")
-_RC = {
+_RC: Any = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
@@ -83,6 +83,12 @@ def backbones(frame: pd.DataFrame) -> list[str]:
     return [str(name) for name in frame["backbone"].unique()]
 
 
+def by_backbone_and_strength(part: pd.DataFrame) -> Iterator[tuple[str, float, pd.DataFrame]]:
+    for key, runs in part.groupby(["backbone", "strength"], sort=False):
+        name, strength = cast("tuple[str, float]", key)
+        yield name, strength, runs
+
+
 def panels(data: ReportData) -> list[tuple[str, pd.DataFrame]]:
     """(title, finished runs) for each margin, and each value of any other axis but backbone and strength.
 
@@ -112,11 +118,12 @@ def points_and_mean(ax: Axes, part: pd.DataFrame, column: str, scale: float = 1.
         drawn = True
         values = values.assign(shown=values[column] * scale)
         look = {"color": colours[name], "marker": MARKERS[i % len(MARKERS)]}
-        ax.plot(values["strength"], values["shown"], linestyle="", markersize=3, alpha=0.45, **look)
+        ax.plot(values["strength"], values["shown"], linestyle="", markersize=3.5, markerfacecolor="none", **look)
         by_strength = values.groupby("strength")["shown"]
         mean, sd = by_strength.mean(), by_strength.std(ddof=1)
         line = LINESTYLES[i % len(LINESTYLES)]
-        ax.plot(mean.index, mean, linestyle=line, markersize=4.5, markeredgecolor="white", label=name, **look)
+        ax.plot(mean.index, mean, color=colours[name], linestyle=line)
+        ax.plot([], [], linestyle=line, markersize=3.5, markerfacecolor="none", label=name, **look)
         if by_strength.count().min() >= 5:
             ax.fill_between(mean.index, mean - sd, mean + sd, color=colours[name], alpha=0.15, linewidth=0)
     return drawn

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @FIGURES.register(
     "accuracy_against_strength",
-    summary="Accuracy against the enhancement strength λ: a point a seed, a line through the means, a band from 5 seeds",
+    summary="Accuracy against strength λ: every seed a point, the mean a line, a band (± sd) from 5 seeds",
     source="this project",
 )
 def draw(results: ReportData) -> Figure | None:

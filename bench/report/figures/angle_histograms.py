@@ -27,7 +27,7 @@ def draw(results: ReportData) -> Figure | None:
         found = {
             (title, name, strength): histogram
             for title, part in _plot.panels(results)
-            for (name, strength), runs in part.groupby(["backbone", "strength"], sort=False)
+            for name, strength, runs in _plot.by_backbone_and_strength(part)
             if (histogram := _summed(results, runs, protocol)) is not None
         }
         if found:
@@ -48,10 +48,11 @@ def _small_multiples(
             ax.set_yticks([])
             if row == 0:
                 ax.set_title(f"λ = {strength:g}")
+            if row == len(rows) - 1:
+                ax.set_xlabel("angle (°)")
         axes[row, 0].set_ylabel(f"{title}\n{name}", fontsize=7)
-    figure.supxlabel(f"angle between {protocol_label(protocol)} embeddings (°)", fontsize=8)
     handles = axes[0, 0].get_legend_handles_labels()[0]
-    _plot.legend(figure, handles)
+    _plot.legend(figure, handles, title=f"{protocol_label(protocol)}, density over all seeds")
     return figure
 
 

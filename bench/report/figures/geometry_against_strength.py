@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @FIGURES.register(
     "geometry_against_strength",
-    summary="Isotropy and compactness against the enhancement strength λ, on training and on the first protocol's identities",
+    summary="Isotropy and compactness against the enhancement strength λ, training and first protocol",
     source="this project; the claim measured is arXiv 2107.03352's",
 )
 def draw(results: ReportData) -> Figure | None:

@@ -26,7 +26,7 @@ def _percent(share: float | None) -> float | None:
 
 @FIGURES.register(
     "training_curves",
-    summary="Base loss (without the term, so that strengths compare), angle to the own centre and validation accuracy; a line a run",
+    summary="Base loss (without the term, so that strengths compare), target angle, validation accuracy; a line a run",
     source="this project",
 )
 def draw(results: ReportData) -> Figure | None:
@@ -48,8 +48,13 @@ def draw(results: ReportData) -> Figure | None:
                 told = [(epoch["epoch"], value) for epoch in epochs[run] if (value := read(epoch)) is not None]
                 line = _plot.LINESTYLES[names.index(name) % len(_plot.LINESTYLES)]
                 ax.plot(
-                    *zip(*told, strict=True), color=colours[strength], linestyle=line, linewidth=0.9
-                ) if told else None
+                    [epoch for epoch, _ in told],
+                    [value for _, value in told],
+                    color=colours[strength],
+                    linestyle=line,
+                    linewidth=0.9,
+                )
+            ax.xaxis.get_major_locator().set_params(integer=True)
             if row == 0:
                 ax.set_title(title)
             if row == len(shown) - 1:
