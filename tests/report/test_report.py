@@ -203,6 +203,21 @@ def test_a_form_of_the_term_is_drawn_from_its_baseline(tmp_path: Path) -> None:
     assert sorted(found["arcface, gate posterior"]["strength"]) == [0.0, 0.1]
 
 
+def test_a_backbone_looks_alike_in_every_panel(tmp_path: Path) -> None:
+    gone = [("small_cnn", "arcface", strength, 0) for strength in (0.0, 0.1)]
+    store = small(
+        tmp_path, backbones=("small_cnn", "iresnet"), margins=("normface", "arcface"), seeds=(0,), missing=gone
+    )
+    figure = FIGURES.get("accuracy_against_strength").function(report_data(store, "made_up"))
+    looks = {
+        (line.get_color(), line.get_marker(), line.get_linestyle())
+        for ax in figure.axes
+        for line in ax.get_lines()
+        if line.get_label() == "iresnet"
+    }
+    assert len(looks) == 1
+
+
 def test_an_unknown_suite_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no suite called 'nope'"):
         write_report(Store(tmp_path), "nope")

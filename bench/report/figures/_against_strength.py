@@ -28,7 +28,7 @@ def against_strength(data: ReportData, columns: Sequence[str]) -> Figure | None:
         shown = metric(short)
         for at, (title, part) in enumerate(panels):
             ax = axes[row, at]
-            _plot.points_and_mean(ax, part, name, shown.scale)
+            _plot.points_and_mean(ax, part, _plot.backbones(frame), name, shown.scale)
             _plot.strength_axis(ax, values)
             if row == 0:
                 ax.set_title(title)

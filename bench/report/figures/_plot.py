@@ -106,16 +106,16 @@ def panels(data: ReportData) -> list[tuple[str, pd.DataFrame]]:
     return found
 
 
-def points_and_mean(ax: Axes, part: pd.DataFrame, column: str, scale: float = 1.0) -> bool:
-    """Every seed a point, the mean a line, a band of ± sd from 5 seeds; one line a backbone. True if any was drawn."""
-    names = backbones(part)
+def points_and_mean(ax: Axes, part: pd.DataFrame, names: Sequence[str], column: str, scale: float) -> None:
+    """Every seed a point, the mean a line, a band of ± sd from 5 seeds; one line a backbone.
+
+    ``names``: the backbones of the whole figure, so that each looks the same in every panel.
+    """
     colours = backbone_colours(names)
-    drawn = False
     for i, name in enumerate(names):
         values = part[part["backbone"] == name][["strength", column]].dropna()
         if values.empty:
             continue
-        drawn = True
         values = values.assign(shown=values[column] * scale)
         look = {"color": colours[name], "marker": MARKERS[i % len(MARKERS)]}
         ax.plot(values["strength"], values["shown"], linestyle="", markersize=3.5, markerfacecolor="none", **look)
@@ -126,7 +126,6 @@ def points_and_mean(ax: Axes, part: pd.DataFrame, column: str, scale: float = 1.
         ax.plot([], [], linestyle=line, markersize=3.5, markerfacecolor="none", label=name, **look)
         if by_strength.count().min() >= 5:
             ax.fill_between(mean.index, mean - sd, mean + sd, color=colours[name], alpha=0.15, linewidth=0)
-    return drawn
 
 
 def strength_axis(ax: Axes, values: Sequence[float]) -> None:
