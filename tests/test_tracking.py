@@ -1,0 +1,289 @@
+"""The MLflow mirror: what it holds, that it is never doubled, and that a broken tracker costs only a warning."""
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from bench import tracking
+from bench.errors import StoreError
+from bench.store import Store
+from bench.tracking import TrackingError, TrackReport, track_quietly, track_suite
+
+SUITE = "tiny"
+TRAINED, OTHER, FAILED, PENDING = "aa01", "aa02", "bb01", "cc01"
+
+
+def entry(run: str, strength: str) -> dict[str, Any]:
+    config = {
+        "backbone": {"name": "small_cnn"},
+        "margin": {"name": "arcface", "m": 0.5, "s": 64},
+        "enhancement": {"strength": float(strength), "gate": {"name": "hard"}} if float(strength) else None,
+        "recipe": {"notes": "n" * 7000, "milestones": [1, 2]},
+        "train": {"digest": "feed", "images": 40},
+        "seed": 0,
+    }
+    return {
+        "run": run,
+        "seed": 0,
+        "cell": f"cell{run}",
+        "baseline": "cellaa01",
+        "axes": {"margin": "arcface", "enhancement.strength": strength},
+        "config": config,
+        "evaluations": {"lfw": "e1", "ytf": "e2"},
+    }
+
+
+def plan(name: str, *entries: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "suite": name,
+        "title": "A tiny suite",
+        "file": "tiny.yaml",
+        "digest": "d1",
+        "command": "bench run tiny.yaml",
+        "axes": ["margin", "enhancement.strength"],
+        "protocols": ["lfw", "ytf"],
+        "runs": list(entries),
+    }
+
+
+def finish(store: Store, run: str, accuracy: float = 0.75) -> None:
+    """A run of two epochs and one evaluation (``ytf`` has not been measured)."""
+    for epoch in (1, 2):
+        told = {"epoch": epoch, "loss": 3.0 / epoch, "term": None, "seconds": 2.0, "time": 1_700_000_000.5 + epoch}
+        store.append_event(run, {"kind": "epoch", **told, "validation": {"accuracy": 0.6 + epoch / 10}})
+    result = {
+        "run": run,
+        "metrics": {"loss": 1.5},
+        "weights_sha256": "cafe",
+        "execution_class": {"device": "cpu", "torch": "2.11"},
+        "environment": {"commit": "c0ffee", "dirty": False},
+        "epochs": 2,
+    }
+    store.write_result(run, result)
+    metrics = {"accuracy": accuracy, "tar_at_far_1e-3": None if run == OTHER else 0.25}
+    store.write_evaluation(run, "e1", {"protocol": "lfw", "run": run, "metrics": metrics}, {})
+
+
+def fill(store: Store) -> None:
+    finish(store, TRAINED)
+    finish(store, OTHER)
+    store.append_event(FAILED, {"kind": "epoch", "epoch": 1, "loss": 9.0, "time": 1_700_000_000.0})
+    store.write_failure(FAILED, {"error": "loss is NaN at step 3", "traceback": "…", "step": 3})
+
+
+def client(store: Store) -> Any:
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=f"sqlite:///{store.root / 'mlflow.db'}")
+
+
+def children(store: Store, name: str) -> dict[str, Any]:
+    """Benchmark run id → MLflow run, refusing doubles."""
+    runs = [run for run in all_runs(store, name) if "bench.run" in run.data.tags]
+    assert len({run.data.tags["bench.run"] for run in runs}) == len(runs)
+    return {run.data.tags["bench.run"]: run for run in runs}
+
+
+def parent(store: Store, name: str) -> Any:
+    (run,) = [run for run in all_runs(store, name) if "bench.run" not in run.data.tags]
+    return run
+
+
+def all_runs(store: Store, name: str) -> list[Any]:
+    mlflow = client(store)
+    return list(mlflow.search_runs([mlflow.get_experiment_by_name(name).experiment_id]))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """One store, its suite mirrored once: making MLflow's tables takes seconds."""
+    store = Store(tmp_path_factory.mktemp("results"))
+    fill(store)
+    store.write_plan(SUITE, plan(SUITE, entry(TRAINED, "0"), entry(OTHER, "0.1"), entry(FAILED, "1")))
+    report = store.suite_folder(SUITE) / "report"
+    (report / "figures").mkdir(parents=True)
+    (report / "table.md").write_text("| a |\n")
+    (report / "figures" / "angles.svg").write_text("<svg/>")
+    assert track_suite(store, SUITE) == TrackReport(new=3)
+    return store
+
+
+def test_one_parent_and_a_child_per_run(store: Store) -> None:
+    found, top = children(store, SUITE), parent(store, SUITE)
+    assert set(found) == {TRAINED, OTHER, FAILED}
+    assert {run.data.tags["mlflow.parentRunId"] for run in found.values()} == {top.info.run_id}
+    assert found[OTHER].info.run_name == "arcface 0.1 seed 0"
+    assert top.data.tags["bench.command"] == "bench run tiny.yaml"
+
+
+def test_params_are_the_flat_config_cut_at_the_limit(store: Store) -> None:
+    params = children(store, SUITE)[TRAINED].data.params
+    assert params["margin.name"] == "arcface"
+    assert params["margin.s"] == "64"
+    assert params["enhancement"] == "null"
+    assert params["recipe.milestones"] == "[1,2]"
+    assert params["recipe.notes"] == "n" * tracking.PARAM_LIMIT
+    assert children(store, SUITE)[OTHER].data.params["enhancement.gate.name"] == "hard"
+
+
+def test_epochs_have_their_steps_and_times(store: Store) -> None:
+    run = children(store, SUITE)[TRAINED]
+    history = client(store).get_metric_history(run.info.run_id, "epoch.loss")
+    told = [(point.step, point.value, point.timestamp) for point in history]
+    assert told == [(1, 3.0, 1_700_000_001_500), (2, 1.5, 1_700_000_002_500)]
+    assert run.data.metrics["validation.accuracy"] == pytest.approx(0.8)
+    assert "epoch.term" not in run.data.metrics
+    assert (run.info.start_time, run.info.end_time) == (1_699_999_999_500, 1_700_000_002_500)
+
+
+def test_final_metrics_leave_out_what_was_not_measurable(store: Store) -> None:
+    found = children(store, SUITE)
+    assert found[TRAINED].data.metrics["lfw.accuracy"] == 0.75
+    assert found[TRAINED].data.metrics["lfw.tar_at_far_1e-3"] == 0.25
+    assert found[TRAINED].data.metrics["final.loss"] == 1.5
+    assert "lfw.tar_at_far_1e-3" not in found[OTHER].data.metrics
+    assert not any(name.startswith("ytf.") for name in found[TRAINED].data.metrics)
+
+
+def test_tags_say_where_a_run_comes_from(store: Store) -> None:
+    tags = children(store, SUITE)[TRAINED].data.tags
+    expected = {
+        "bench.commit": "c0ffee",
+        "bench.train_digest": "feed",
+        "bench.device": "cpu",
+        "bench.status": "trained",
+    }
+    assert expected.items() <= tags.items()
+
+
+def test_a_failed_run_is_failed_and_so_is_its_suite(store: Store) -> None:
+    run = children(store, SUITE)[FAILED]
+    assert run.info.status == "FAILED"
+    assert run.data.tags["bench.error"] == "loss is NaN at step 3"
+    assert run.data.metrics["epoch.loss"] == 9.0
+    assert children(store, SUITE)[TRAINED].info.status == "FINISHED"
+    assert parent(store, SUITE).info.status == "FAILED"
+
+
+def test_the_report_lies_beside_the_store(store: Store) -> None:
+    top = parent(store, SUITE)
+    names = {item.path for item in client(store).list_artifacts(top.info.run_id, "report")}
+    assert names == {"report/table.md", "report/figures"}
+    assert top.info.artifact_uri.startswith((store.root / "mlflow-artifacts").as_uri())
+
+
+def test_a_second_call_adds_nothing(store: Store) -> None:
+    before = [run.to_dictionary() for run in all_runs(store, SUITE)]
+    assert track_suite(store, SUITE) == TrackReport(skipped=3)
+    assert [run.to_dictionary() for run in all_runs(store, SUITE)] == before
+
+
+def test_only_what_changed_is_logged_anew(store: Store) -> None:
+    name = "changing"
+    for run in ("dd01", "dd02"):
+        finish(store, run)
+    store.write_failure("dd03", {"error": "out of memory", "traceback": "", "step": None})
+    store.write_plan(name, plan(name, *(entry(run, "0") for run in ("dd01", "dd02", "dd03", "dd04"))))
+    assert track_suite(store, name) == TrackReport(new=3, pending=1)
+    assert parent(store, name).info.status == "RUNNING"
+
+    finish(store, "dd03", accuracy=0.5)
+    finish(store, "dd04")
+    assert track_suite(store, name) == TrackReport(new=1, updated=1, skipped=2)
+    run = children(store, name)["dd03"]
+    assert (run.info.status, run.data.metrics["lfw.accuracy"]) == ("FINISHED", 0.5)
+    assert "bench.error" not in run.data.tags
+    assert parent(store, name).info.status == "FINISHED"
+
+
+def test_a_mirror_cut_short_is_made_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+
+    name = "cut"
+    finish(store, "ee01")
+    store.write_plan(name, plan(name, entry("ee01", "0")))
+
+    def broken(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "set_terminated", broken)
+        with pytest.raises(TrackingError, match="disk full"):
+            track_suite(store, name)
+    assert track_suite(store, name) == TrackReport(updated=1)
+    assert children(store, name)["ee01"].info.status == "FINISHED"
+    assert track_suite(store, name) == TrackReport(skipped=1)
+
+
+def test_a_changed_report_is_uploaded_again(store: Store) -> None:
+    name = "reported"
+    finish(store, "ff01")
+    store.write_plan(name, plan(name, entry("ff01", "0")))
+    track_suite(store, name)
+    page = store.suite_folder(name) / "report" / "page.html"
+    page.parent.mkdir()
+    for text in ("one", "two"):
+        page.write_text(text)
+        assert track_suite(store, name) == TrackReport(skipped=1)
+        local = Path(client(store).download_artifacts(parent(store, name).info.run_id, "report/page.html"))
+        assert local.read_text() == text
+
+
+def test_a_suite_deleted_in_mlflow_comes_back(store: Store) -> None:
+    name = "deleted"
+    finish(store, "ab01")
+    store.write_plan(name, plan(name, entry("ab01", "0")))
+    track_suite(store, name)
+    client(store).delete_experiment(client(store).get_experiment_by_name(name).experiment_id)
+    assert track_quietly(store, name) is None
+    assert set(children(store, name)) == {"ab01"}
+
+
+@pytest.mark.parametrize(
+    "uri", ["nonsense://somewhere", "http://user:secret@127.0.0.1:9", "sqlite:////dev/null/m.db", "mysql://h/db"]
+)
+def test_a_broken_tracker_is_a_warning_without_passwords(store: Store, uri: str) -> None:
+    warning = track_quietly(store, SUITE, uri=uri)
+    assert warning is not None
+    assert "\n" not in warning
+    assert "secret" not in warning
+    assert f"bench track {SUITE}" in warning
+    with pytest.raises(TrackingError, match="MLflow at"):
+        track_suite(store, SUITE, uri=uri)
+
+
+def test_a_tracker_in_use_is_a_warning(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking, "LOCK_SECONDS", 0.05)
+    with FileLock(store.root / ".mlflow.lock"):
+        warning = track_quietly(store, SUITE)
+    assert warning is not None
+    assert ".mlflow.lock" in warning
+
+
+def test_an_unexpected_error_is_a_warning(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bug(*_: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(tracking, "_mirror", bug)
+    assert "KeyError" in (track_quietly(store, SUITE) or "")
+
+
+def test_an_unknown_suite_is_named(store: Store) -> None:
+    with pytest.raises(StoreError, match="no suite called 'tinny'"):
+        track_suite(store, "tinny")
+
+
+def test_mlflow_stays_quiet(store: Store) -> None:
+    assert not logging.getLogger("mlflow").isEnabledFor(logging.INFO)
+    assert not logging.getLogger("alembic").isEnabledFor(logging.INFO)
+
+
+def test_importing_the_module_does_not_import_mlflow() -> None:
+    code = "import sys, bench.tracking; sys.exit(any(name in sys.modules for name in ('mlflow', 'torch')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
