@@ -133,6 +133,7 @@ def report(
 @app.command("list")
 def list_(
     what: Annotated[str, typer.Argument(help="margins, enhancements, backbones, protocols, formats, augmentations")],
+    pattern: Annotated[str, typer.Argument(help="only names that hold this text; shows timm's too")] = "",
     as_json: AsJson = False,
 ) -> None:
     """List what is registered, with options, units and defaults."""
@@ -150,8 +151,9 @@ def list_(
     if what not in kinds:
         raise UnknownNameError(unknown_name("list", what, kinds))
     specs = [s for r in kinds[what] for s in r if what != "protocols" or s.traits.get("provides") == "protocol"]
+    specs = [s for s in specs if s.traits.get("library") != "timm" or pattern]
     rows = []
-    for spec in specs:
+    for spec in (s for s in specs if pattern in s.name):
         options = ", ".join(f"{o.name}={o.default}{' ' + o.unit if o.unit else ''}" for o in spec.options)
         row: dict[str, Any] = {"kind": spec.kind, "name": spec.name, "what": spec.summary, "options": options}
         if what == "backbones":
