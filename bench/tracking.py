@@ -25,7 +25,6 @@ _PASSWORD = re.compile(r"//[^@/\s]*@")
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     # MLflow's own defaults would wait for minutes on a server that is down.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -98,8 +97,9 @@ def _prepare() -> None:
         os.environ.setdefault(setting, value)
     import mlflow  # noqa: F401  (importing it sets its loggers' levels)
 
-    for logger in ("mlflow", "alembic"):
-        logging.getLogger(logger).setLevel(logging.WARNING)
+    # MLflow prints the traceback of every database error that it also raises.
+    logging.getLogger("mlflow").setLevel(logging.CRITICAL)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def _client(uri: str) -> MlflowClient:

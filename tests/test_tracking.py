@@ -279,6 +279,16 @@ def test_an_unknown_suite_is_named(store: Store) -> None:
         track_suite(store, "tinny")
 
 
+def test_a_broken_database_is_one_line_and_mlflow_prints_nothing(
+    store: Store, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "m.db").write_text("this is no database, but long enough to look like a file of one" * 20)
+    warning = track_quietly(store, SUITE, uri=f"sqlite:///{tmp_path / 'm.db'}")
+    assert "not a database" in (warning or "")
+    assert "\n" not in (warning or "")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_mlflow_stays_quiet(store: Store) -> None:
     assert not logging.getLogger("mlflow").isEnabledFor(logging.INFO)
     assert not logging.getLogger("alembic").isEnabledFor(logging.INFO)
