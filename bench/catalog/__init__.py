@@ -7,8 +7,8 @@ from bench.catalog.spec import Option, Registry, Spec
 MARGINS = Registry(
     "margin",
     "bench.losses.margins",
-    """``function(theta, **options) -> psi``: theta (B,) float, radians, in (0, π); psi (B,), non-increasing in theta.
-    Traits: ``angular`` (has a margin gradient of two conventions), ``logits`` ("cosine": s·cos; "inner": plain x·W).""",
+    """``function(theta, **options) -> psi``: theta (B,) float, radians, in (0, π); psi (B,), non-increasing.
+    Traits: ``angular`` (has two margin gradients), ``logits`` ("cosine": s·cos; "inner": plain x·W).""",
 )
 GATES = Registry(
     "gate",

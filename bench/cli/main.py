@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.box import SIMPLE
+from rich.console import Console
 from rich.table import Table
 
 from bench.errors import BenchError
@@ -62,9 +62,9 @@ def run(
     if track:
         from bench.tracking import track_quietly
 
-        warning = track_quietly(store, loaded.name)
-        if warning:
-            err.print(f"[yellow]warning:[/] {warning}")
+        trouble = track_quietly(store, loaded.name)
+        if trouble:
+            err.print(f"[yellow]warning:[/] {trouble}")
     for key, reason in failed.items():
         err.print(f"[red]failed[/] {key}: {reason}", markup=True)
     if failed:

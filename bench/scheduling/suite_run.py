@@ -48,7 +48,7 @@ def make_jobs(runs: Iterable[PlannedRun], store: Store, *, ask: bool = False) ->
     cache = str(cache_root())
     groups: dict[str, list[dict[str, object]]] = {}
     for run in runs:
-        value = {
+        value: dict[str, object] = {
             "run": run.run,
             "config": run.config,
             "evaluations": run.evaluations,

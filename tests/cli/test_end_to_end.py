@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+
 from tests.tiny import SUITE, write_root, write_suite
 
 

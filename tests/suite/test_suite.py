@@ -143,5 +143,6 @@ def test_false_accept_rates_have_one_spelling(text):
 
 def test_the_schema_is_json_and_knows_every_block():
     schema = json.loads(json.dumps(json_schema()))
-    assert {"data", "backbone", "margin", "enhancement", "recipe", "grid", "seeds", "report"} <= set(schema["properties"])
+    blocks = {"data", "backbone", "margin", "enhancement", "recipe", "grid", "seeds", "report"}
+    assert blocks <= set(schema["properties"])
     assert schema["additionalProperties"] is False
