@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 DTYPE = torch.float64
 
@@ -13,11 +14,11 @@ class Columns:
     def __init__(self, rows: list[dict[str, float]]) -> None:
         names = list(rows[0])
         table = torch.tensor([[row[name] for name in names] for row in rows], dtype=DTYPE)
-        self._columns = dict(zip(names, table.split(1, dim=1), strict=True))
+        self._columns = {name: table[:, i : i + 1] for i, name in enumerate(names)}
 
-    def __getitem__(self, name: str) -> torch.Tensor:
+    def __getitem__(self, name: str) -> Tensor:
         return self._columns[name]
 
-    def stacked(self, *names: str) -> torch.Tensor:
+    def stacked(self, *names: str) -> Tensor:
         """(B, len(names))."""
         return torch.cat([self._columns[name] for name in names], dim=1)

@@ -34,7 +34,7 @@ PARAMETERS = (
     Parameter("hairline_peak", 0.02, 0.06),
     Parameter("temples", 0.12, 0.12),
     Parameter("melanin", 0.36, 0.28, low=0.0, high=1.0),
-    Parameter("redness", 0.0, 0.035),
+    Parameter("redness", 0.02, 0.03),
     Parameter("cheek_colour", 0.10, 0.09, low=0.0),
     Parameter("hair_light", 0.20, 0.30, low=0.0, high=1.0),
     Parameter("hair_red", 0.05, 0.25, low=0.0, high=0.6),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
 from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from itertools import islice
@@ -36,14 +37,15 @@ def write_synthetic(folder: Path, spec: SyntheticSpec, progress: Progress | None
     empty folder, or cannot be written.
     """
     folder = Path(folder)
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise DataError(f"{folder}: exists already and is not an empty folder; name another, or remove it first")
     unfinished = folder.parent / f".{folder.name}.{uuid.uuid4().hex}.unfinished"
     try:
+        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            raise DataError(f"{folder}: exists already and is not an empty folder; name another, or remove it first")
         unfinished.mkdir(parents=True)
         _write_images(unfinished, spec, progress)
         for path, text in texts(spec).items():
             _write_text(unfinished / path, text)
+        _reach_disk()
         unfinished.replace(folder)
     except OSError as e:
         raise DataError(f"{folder}: cannot write synthetic faces: {e.strerror or e}") from e
@@ -166,6 +168,12 @@ def _write_block(folder: Path, block: list[File], pixels: int) -> int:
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(target, "JPEG", **JPEG)
     return len(block)
+
+
+def _reach_disk() -> None:
+    """One flush for all, where the system has it: thousands of small files synced one by one take longer than drawing."""
+    if hasattr(os, "sync"):
+        os.sync()
 
 
 def _write_text(path: Path, text: str) -> None:

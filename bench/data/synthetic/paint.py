@@ -91,7 +91,7 @@ def _spot(dx: Tensor, dy: Tensor, wide: float | Tensor, tall: float | Tensor) ->
 
 def _skin_colour(who: Columns) -> Tensor:
     melanin = who["melanin"][..., None]
-    base = torch.lerp(_rgb(0.93, 0.77, 0.67), _rgb(0.36, 0.22, 0.15), melanin)
+    base = torch.lerp(_rgb(0.93, 0.77, 0.67), _rgb(0.38, 0.22, 0.14), melanin)
     return base + who["redness"][..., None] * _rgb(1.0, -0.3, -0.8)
 
 

@@ -16,8 +16,8 @@ from bench.data.synthetic.head import Surface, ellipsoids, intersect, rotation
 from bench.data.synthetic.paint import Place, bumps, colours, place
 from bench.data.synthetic.views import View
 
-CHUNK = 8
-"""Images rendered at a time: enough to share torch's call costs, few enough to stay in the cache."""
+CHUNK = 16
+"""Images rendered at a time: enough to share the cost of torch's calls, few enough to stay near the cache."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def _light(surface: Surface, at: Place, turn: Tensor, who: Columns, view: Column
     towards = torch.cat([view["light_x"], view["light_y"], torch.ones_like(view["light_x"])], dim=1)
     towards = torch.nn.functional.normalize(towards, dim=1)
     light = (turn.transpose(1, 2) @ towards[..., None])[..., 0]
-    lx, ly, lz = light.split(1, dim=1)
+    lx, ly, lz = light[:, :1], light[:, 1:2], light[:, 2:]
     east, north = bumps(at, who, view)
     cos_lon, sin_lon, cos_lat, sin_lat = at.lon.cos(), at.lon.sin(), at.lat.cos(), at.lat.sin()
     flat = (light[:, None] @ surface.normal).squeeze(1)

@@ -22,7 +22,7 @@ class SyntheticSpec:
     the identities of a fold cannot give that many distinct pairs.
     """
 
-    pixels: int = 40
+    pixels: int = 32
     seed: int = 0
     folds: int = 10
     train_identities: int = 120
