@@ -171,7 +171,7 @@ def _write_block(folder: Path, block: list[File], pixels: int) -> int:
 
 
 def _reach_disk() -> None:
-    """One flush for all, where the system has it: thousands of small files synced one by one take longer than drawing."""
+    """One flush for all, where the system has it: syncing thousands of small files one by one outlasts drawing them."""
     if hasattr(os, "sync"):
         os.sync()
 
