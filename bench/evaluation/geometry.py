@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bench.errors import DataError
 from bench.suite.seeds import seed_for
 
 Floats = npt.NDArray[np.float64]
@@ -14,13 +15,20 @@ Ints = npt.NDArray[np.int64]
 
 QUADRUPLE = 4
 DRAWS = 16  # permutations per identity over which the quadruples are averaged
+PER_IDENTITY = 20  # images from which one identity's own top axis is worth measuring; also the largest n
 EDGES_DEG = np.arange(0.0, 182.5, 2.5)
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Angles in degrees. ``images``: n per identity after equalising; ``left_out``: identities with fewer;
-    ``zero_spread``: identities whose embeddings coincide, counted and not averaged. None: cannot be measured."""
+    """Angles in degrees. ``images``: n per identity after equalising; ``left_out``: identities with fewer.
+
+    ``zero_spread``: identities whose embeddings coincide; they are neighbours of the others, but in no average
+    and in no histogram. ``isotropy_null``: what the estimator reads on as many isotropic identities of the same
+    n and d. ``intra``, ``inter``: counts (len(EDGES_DEG) − 1,) of the angle of an image to its own identity's
+    mean (which it is part of), and to the nearest other mean. None: cannot be measured;
+    ``top_axis_share_per_identity`` needs n ≥ 20.
+    """
 
     identities: int
     images: int
@@ -32,6 +40,7 @@ class Geometry:
     isotropy_null: float | None
     participation: float | None
     top_axis_share: float | None
+    top_axis_share_per_identity: float | None
     separation_deg: float | None
     further_margin_deg: float | None
     intra: Ints
@@ -40,7 +49,7 @@ class Geometry:
     def metrics(self) -> dict[str, float | None]:
         names = (
             "compactness_deg", "d_eff", "isotropy", "isotropy_null", "participation", "top_axis_share",
-            "separation_deg", "further_margin_deg",
+            "top_axis_share_per_identity", "separation_deg", "further_margin_deg",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
@@ -62,55 +71,88 @@ class Geometry:
 
 
 def measure(embeddings: npt.ArrayLike, identity: npt.ArrayLike, *, seed: int = 0) -> Geometry:
-    """Geometry of embeddings (N, d) with identities (N,).
+    """Geometry of embeddings (N, d), of any length > 0, with identities (N,), after gradient_enhancement's definitions.
 
-    Only identities with at least four images count. n, the same for all, is the largest number that at least half of
-    those have (20 at most); the others are left out, and each is cut down to n images drawn by ``seed``.
+    Only identities with at least four images count. n, the same for all, is the largest number that at least
+    half of those have (20 at most); the others are left out, and each is cut down to n images drawn by
+    ``seed``. With fewer than two such identities every value is None. Raises DataError for embeddings that are
+    zero or not finite.
     """
-    x = np.asarray(embeddings, np.float64)
-    x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-    labels = np.asarray(identity)
+    unit, labels = _unit(embeddings), np.asarray(identity)
+    if labels.shape != unit.shape[:1]:
+        raise DataError(f"identities must be ({len(unit)},), one for each embedding, found {labels.shape}")
     people, counts = np.unique(labels, return_counts=True)
     enough = np.sort(counts[counts >= QUADRUPLE])
-    empty = np.zeros(len(EDGES_DEG) - 1, np.int64)
     if len(enough) < 2:
-        return Geometry(0, 0, len(people), 0, None, None, None, None, None, None, None, None, empty, empty)
-    n = int(min(20, enough[len(enough) // 2]))
+        empty = np.zeros(len(EDGES_DEG) - 1, np.int64)
+        return Geometry(0, 0, len(people), 0, None, None, None, None, None, None, None, None, None, empty, empty)
+    n = int(min(PER_IDENTITY, enough[len(enough) // 2]))
     draw = np.random.default_rng(seed_for("geometry", seed=seed))
     kept = [draw.permutation(np.flatnonzero(labels == p))[:n] for p in people[counts >= n]]
-    group = x[np.stack(kept)]  # (I, n, d)
+    return _measure(unit[np.stack(kept)], left_out=len(people) - len(kept), draw=draw)
+
+
+def _measure(group: Floats, *, left_out: int, draw: np.random.Generator) -> Geometry:
+    """Geometry of equally many unit embeddings (I, n, d) of I ≥ 2 identities."""
+    count, n, d = group.shape
     mean = group.sum(axis=1)
     mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
     cosine = np.einsum("ind,id->in", group, mean)
-    angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
     residual = group - cosine[..., None] * mean[:, None]
-    # float32 embeddings that coincide differ by rounding only
-    spread = np.square(residual).sum(axis=2).max(axis=1) > 1e-10
-    d = x.shape[1]
-    d_eff = effective_dimension(group[spread], draw) if spread.any() else None
-    null = effective_dimension(draw.standard_normal((int(spread.sum()), n, d - 1)), draw) if spread.any() else None
-    between = np.degrees(np.arccos(np.clip(mean @ mean.T, -1, 1)))
+    sine = np.linalg.norm(residual, axis=2)
+    # Near 0, where compact identities end up, the arc cosine loses half of the digits.
+    angle = np.degrees(np.arctan2(sine, cosine))
+    between = _degrees(mean @ mean.T)
     np.fill_diagonal(between, np.inf)
     radius = angle.max(axis=1)
-    margin = (between - radius[:, None] - radius[None, :]).min(axis=1)
-    others = np.degrees(np.arccos(np.clip(np.einsum("ind,jd->inj", group, mean), -1, 1)))
-    others[np.arange(len(mean)), :, np.arange(len(mean))] = np.inf
+    margin = (between - radius[:, None] - radius).min(axis=1)
+    others = _degrees(group @ mean.T)
+    others[np.arange(count), :, np.arange(count)] = np.inf
+
+    # Embeddings of one picture differ by rounding only.
+    spread = sine.max(axis=1) > 1e-5
+    averaged = bool(spread.any())
+    residual = residual[spread]
+    d_eff = effective_dimension(group[spread], draw) if averaged else None
+    null = effective_dimension(draw.standard_normal((len(residual), n, d - 1)), draw) if averaged else None
     return Geometry(
-        identities=len(mean),
+        identities=count,
         images=n,
-        left_out=len(people) - len(mean),
-        zero_spread=int((~spread).sum()),
-        compactness_deg=float(angle[spread].mean()) if spread.any() else None,
+        left_out=left_out,
+        zero_spread=count - len(residual),
+        compactness_deg=float(angle[spread].mean()) if averaged else None,
         d_eff=d_eff,
         isotropy=None if d_eff is None else d_eff / (d - 1),
         isotropy_null=None if null is None else null / (d - 1),
-        participation=_participation(residual[spread]) if spread.any() else None,
-        top_axis_share=_top_axis_share(residual[spread]) if spread.any() else None,
-        separation_deg=float(between.min(axis=1).mean()),
-        further_margin_deg=float(margin.mean()),
-        intra=np.histogram(angle, EDGES_DEG)[0].astype(np.int64),
-        inter=np.histogram(others.min(axis=2), EDGES_DEG)[0].astype(np.int64),
+        participation=_participation(residual) if averaged else None,
+        top_axis_share=_top_axis_share(residual.reshape(1, -1, d)) if averaged else None,
+        top_axis_share_per_identity=_top_axis_share(residual) if averaged and n >= PER_IDENTITY else None,
+        separation_deg=float(between[spread].min(axis=1).mean()) if averaged else None,
+        further_margin_deg=float(margin[spread].mean()) if averaged else None,
+        intra=np.histogram(angle[spread], EDGES_DEG)[0].astype(np.int64),
+        inter=np.histogram(others[spread].min(axis=2), EDGES_DEG)[0].astype(np.int64),
     )
+
+
+def _unit(embeddings: npt.ArrayLike) -> Floats:
+    """Rows (N, d) at length 1, float64."""
+    rows = np.asarray(embeddings, np.float64)
+    if rows.ndim != 2 or rows.shape[1] < 2:
+        raise DataError(f"embeddings must be (N, d) with d ≥ 2, found {rows.shape}")
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    wrong = np.flatnonzero(~(np.isfinite(length) & (length > 1e-12)))
+    if len(wrong):
+        shown = ", ".join(map(str, wrong[:5]))
+        raise DataError(
+            f"{len(wrong)} of {len(rows)} embeddings are zero or not finite (rows {shown}{', …' * (len(wrong) > 5)})"
+        )
+    unit: Floats = rows / length
+    return unit
+
+
+def _degrees(cosine: Floats) -> Floats:
+    angle: Floats = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+    return angle
 
 
 def effective_dimension(groups: Floats, draw: np.random.Generator) -> float | None:
@@ -133,28 +175,40 @@ def effective_dimension(groups: Floats, draw: np.random.Generator) -> float | No
 
 def _participation(residual: Floats) -> float:
     """Mean over identities of (Σe)²/Σe² of the residuals' eigenvalues: saturates near n, so only a second column."""
-    gram = np.einsum("ind,imd->inm", residual, residual)
+    gram = residual @ residual.transpose(0, 2, 1)
     return float((np.trace(gram, axis1=1, axis2=2) ** 2 / np.square(gram).sum(axis=(1, 2))).mean())
 
 
 def _top_axis_share(residual: Floats) -> float:
-    """Share of the largest eigenvalue of the covariance of residuals pooled within identities."""
-    flat = residual.reshape(-1, residual.shape[2])
-    values = np.linalg.eigvalsh(flat.T @ flat)
-    return float(values[-1] / values.sum())
+    """Mean over groups (G, n, d) of the share of the largest eigenvalue of the residuals' covariance.
+
+    The residuals of an identity add up to zero, because μ is the direction of the sum: there is nothing to centre.
+    """
+    across = residual.transpose(0, 2, 1)
+    values = np.linalg.eigvalsh(residual @ across if residual.shape[1] < residual.shape[2] else across @ residual)
+    return float((values[:, -1] / values.sum(axis=1)).mean())
 
 
 def pull_isotropy(pull: npt.ArrayLike, theta: npt.ArrayLike, *, bins: int = 10) -> float | None:
-    """5th over 95th percentile of the pull (N,) within bins of equally many samples by angle θ (N,), averaged.
+    """5th over 95th percentile of the pull (N,) within bins of equal angle θ (N,), averaged by the number of samples.
 
-    1 is isotropic: at one angle, every direction is pulled alike. None where the pull is zero or samples are few.
+    1 is isotropic: at one angle, every direction is pulled alike. The bins lie between quantiles of θ, so that
+    each holds about as many samples and equal angles are never parted; within a bin the pull still varies with
+    θ itself, so that more bins come nearer to the ideal from below. A bin whose 95th percentile is not positive
+    has no ratio and is left out; None where that is every bin, or with fewer than 20 samples a bin. Raises
+    DataError for values that are not finite.
     """
     p, t = np.asarray(pull, np.float64), np.asarray(theta, np.float64)
+    if p.ndim != 1 or p.shape != t.shape or not np.isfinite([p, t]).all():
+        raise DataError(f"pull and theta must be finite and (N,) each, found {p.shape} and {t.shape}")
     if len(p) < 20 * bins:
         return None
-    ratios = []
-    for rows in np.array_split(np.argsort(t, kind="stable"), bins):
-        low, high = np.percentile(p[rows], [5, 95])
+    inner = np.quantile(t, np.arange(1, bins) / bins)
+    inside = [p[np.searchsorted(inner, t, side="right") == k] for k in range(bins)]
+    ratios, sizes = [], []
+    for found in (part for part in inside if len(part)):
+        low, high = np.percentile(found, [5, 95])
         if high > 0:
             ratios.append(low / high)
-    return float(np.mean(ratios)) if ratios else None
+            sizes.append(len(found))
+    return float(np.average(ratios, weights=sizes)) if ratios else None
