@@ -59,16 +59,7 @@ def run(
         executor = InProcess(loaded.executor.device) if inline else None
         failed = run_plan(plan, store, command=_command(), executor=executor, on_event=live.event, begin=live.begin)
     _report(store, [loaded.name])
-    if track:
-        from bench.tracking import track_quietly
-
-        trouble = track_quietly(store, loaded.name)
-        if trouble:
-            err.print(f"[yellow]warning:[/] {trouble}")
-    for key, reason in failed.items():
-        err.print(f"[red]failed[/] {key}: {reason}", markup=True)
-    if failed:
-        raise typer.Exit(1)
+    _finish(store, loaded.name, track, failed)
 
 
 @app.command()
@@ -186,6 +177,39 @@ def track(
     out.print(f"MLflow: {done.new} new, {done.updated} updated, {done.skipped} unchanged")
 
 
+@app.command()
+def search(
+    suite: SuiteFile,
+    trials: Annotated[int | None, typer.Option(min=1, help="trials in total; asking for more goes on")] = None,
+    overrides: Overrides = None,
+    results: Results = Path("results"),
+    track: Annotated[bool, typer.Option(help="mirror to MLflow when done")] = True,
+) -> None:
+    """Search the enhancement strength on validation identities, then retrain the best beside strength 0."""
+    from bench.cli.live import Live
+    from bench.scheduling.suite_run import run_plan
+    from bench.search import strength
+    from bench.store import Store
+    from bench.suite.suite import load_suite
+
+    loaded = load_suite(suite, overrides or [])
+    strength.checked(loaded)
+    store = Store(results)
+    store.check_writable()
+    with Live(err) as live:
+        found = strength.search(loaded, store, trials=trials, tell=live.preparing, on_event=live.event)
+        final = strength.final_plan(loaded, found, tell=live.preparing)
+        failed = run_plan(final, store, command=_command(), on_event=live.event, begin=live.begin)
+    interval = strength.baseline_interval(loaded, store, found)
+    path, text = strength.write_found(loaded, store, found, interval)
+    figure = path.with_name("strength_against_validation.png")
+    strength.draw_found(found, interval, figure)
+    _print(strength.values(found), False, title="trials, scored on validation identities")
+    _report(store, [loaded.name])
+    out.print(f"{text}\nsearch: {path}, {figure}", markup=False)
+    _finish(store, loaded.name, track, failed)
+
+
 @data_app.command("synth")
 def data_synth(
     folder: Annotated[Path, typer.Argument(help="folder to write; must not exist or be empty")],
@@ -212,6 +236,20 @@ def _report(store: Any, names: list[str]) -> None:
         paths = write_report(store, name)
         out.print(paths.text, markup=False)
         out.print(f"report: {paths.page}", markup=False)
+
+
+def _finish(store: Any, name: str, track: bool, failed: dict[str, str]) -> None:
+    """Mirrors to MLflow, which may fail without harm, and says which runs failed: exit code 1 then."""
+    if track:
+        from bench.tracking import track_quietly
+
+        trouble = track_quietly(store, name)
+        if trouble:
+            err.print(f"warning: {trouble}", markup=False)
+    for key, reason in failed.items():
+        err.print(f"failed {key}: {reason}", markup=False)
+    if failed:
+        raise typer.Exit(1)
 
 
 def _print(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
