@@ -46,3 +46,11 @@ def bench(session: nox.Session) -> None:
     with tempfile.TemporaryDirectory() as cache:
         for name in chosen:
             session.run("python", f"benchmarks/{name}.py", env=quiet_environment(cache))
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Breaks a copy of the code in a few kept ways; the tests that each one names must notice."""
+    session.install("-e", ".[dev]")
+    with tempfile.TemporaryDirectory() as cache:
+        session.run("python", "tests/mutants/run.py", env=quiet_environment(cache))
