@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.tiny import SUITE, write_root, write_suite
 
 from bench.errors import BenchError
 from bench.scheduling.execute import InProcess
 from bench.search import strength
 from bench.store import Store
 from bench.suite.suite import load_suite
+from tests.tiny import SUITE, write_root, write_suite
 
 SEARCH = SUITE.replace("protocols: [lfw, ytf, cfp_fp]}", "protocols: [lfw], validation: {identities: 0.5, pairs: 60}}")
 SEARCH = SEARCH.replace("grid: {enhancement.strength: [0, 0.1]}\n", "") + "search: {trials: 3}\n"
@@ -64,23 +64,23 @@ def test_an_orphan_of_a_killed_search_is_failed_and_replaced(place):
     folder, suite = place
     store = Store(folder / "killed")
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     class Dies:
         def run(self, jobs, on_event):
             next(jobs)
             next(jobs)
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         strength.search(suite, store, trials=1, executor=Dies())
     found = strength.search(suite, store, trials=1, executor=InProcess())
     assert [trial.state for trial in found.trials] == ["fail", "complete"]
 
 
 def test_the_winner_and_the_baseline_are_retrained_on_everybody_with_the_same_fresh_seeds(place, found):
-    folder, suite = place
+    _, suite = place
     plan = strength.final_plan(suite, found)
     assert [run.seed for run in plan.runs] == [101, 102, 103] * 2
     assert [run.config["enhancement"] for run in plan.runs[:3]] == [None] * 3
