@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from bench.report.page import DrawnFigure, count_runs, render_index, render_page
 from bench.report.results import ReportData, load_results, report_data
 from bench.report.table import Table, build_table
 from bench.report.writers import to_csv, to_html, to_latex, to_markdown, to_text
-from bench.store import Store, write_bytes
+from bench.store import Store, digest, write_bytes, write_json
 
 PNG_DPI = 180
 
@@ -35,21 +37,20 @@ def write_report(store: Store, name: str) -> ReportPaths:
     """
     data = report_data(store, name)
     table = build_table(data)
-    figures = draw_figures(data)
     folder = store.suite_folder(name) / "report"
+    figures = _figures(data, folder / "figures")
     html = to_html(table)
     contents = {
         "table.md": to_markdown(table).encode(),
         "table.tex": to_latex(table).encode(),
         "table.csv": to_csv(table).encode(),
-        **{f"figures/{figure.name}.png": figure.png for figure in figures},
-        **{f"figures/{figure.name}.pdf": figure.pdf for figure in figures},
         "report.html": render_page(data, html, figures).encode(),
     }
     for path, content in contents.items():
         write_bytes(folder / path, content)
-    _remove_stale(folder / "figures", set(contents))
-    files = tuple(folder / path for path in contents)
+    drawn = [f"figures/{figure.name}.{ending}" for figure in figures for ending in ("png", "pdf")]
+    _remove_stale(folder / "figures", set(drawn))
+    files = tuple(folder / path for path in (*contents, *drawn))
     return ReportPaths(folder, folder / "report.html", files, table, to_text(table))
 
 
@@ -82,6 +83,49 @@ def draw_figures(data: ReportData) -> list[DrawnFigure]:
             figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
             drawn.append(DrawnFigure(spec.name, spec.summary, png.getvalue(), pdf.getvalue()))
     return drawn
+
+
+def _figures(data: ReportData, folder: Path) -> list[DrawnFigure]:
+    """The figures, drawn only if what they show or the code that draws them has changed since they were written."""
+    key = _key(data)
+    try:
+        record = json.loads((folder / "drawn.json").read_bytes())
+        if record["key"] == key:
+            return [
+                DrawnFigure(
+                    f["name"], f["summary"], *(_sound(folder / f"{f['name']}.{e}", f[e]) for e in ("png", "pdf"))
+                )
+                for f in record["figures"]
+            ]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not drawn yet, or damaged: draw
+    drawn = draw_figures(data)
+    figures = [{"name": f.name, "summary": f.summary, "png": _sha256(f.png), "pdf": _sha256(f.pdf)} for f in drawn]
+    for figure in drawn:
+        write_bytes(folder / f"{figure.name}.png", figure.png)
+        write_bytes(folder / f"{figure.name}.pdf", figure.pdf)
+    write_json(folder / "drawn.json", {"key": key, "figures": figures})
+    return drawn
+
+
+def _key(data: ReportData) -> str:
+    import matplotlib as mpl
+
+    sources = sorted(Path(__file__).parent.rglob("*.py"))
+    code = _sha256(b"".join(path.read_bytes() for path in sources))
+    plan = {key: value for key, value in data.plan.items() if key != "command"}
+    return digest([code, mpl.__version__, plan, data.frame.to_json(double_precision=15)])
+
+
+def _sound(path: Path, sha256: str) -> bytes:
+    content = path.read_bytes()
+    if _sha256(content) != sha256:
+        raise ValueError(f"{path} was changed")
+    return content
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _remove_stale(folder: Path, current: set[str]) -> None:
