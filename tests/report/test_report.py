@@ -16,7 +16,8 @@ from fabricated import PROTOCOLS, accuracy, fabricate, planned_run
 from bench.catalog import FIGURES
 from bench.errors import StoreError
 from bench.report.figures._operating_curves import accept_rates
-from bench.report.results import load_results, report_data
+from bench.report.page import DrawnFigure
+from bench.report.results import ReportData, load_results, report_data
 from bench.report.table import OWN_DERIVATION, build_table
 from bench.report.write import write_index, write_report
 from bench.report.writers import latex_escape, to_csv, to_html, to_latex, to_markdown, to_rich, to_text
@@ -153,6 +154,7 @@ def test_the_whole_report_is_self_contained_and_repeats_byte_for_byte(tmp_path: 
     first = {path: path.read_bytes() for path in write_report(store, "made_up").files}
     stale = store.suite_folder("made_up") / "report" / "figures" / "gone.png"
     stale.write_bytes(b"old")
+    (stale.parent / "drawn.json").unlink()  # or the figures would not be drawn again
     again = write_report(store, "made_up")
     assert {path: path.read_bytes() for path in again.files} == first
     assert not stale.exists()
@@ -221,3 +223,27 @@ def test_a_backbone_looks_alike_in_every_panel(tmp_path: Path) -> None:
 def test_an_unknown_suite_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no suite called 'nope'"):
         write_report(Store(tmp_path), "nope")
+
+
+def test_figures_are_drawn_again_only_if_their_data_changed_or_a_file_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = small(tmp_path, seeds=(0,), protocols=("lfw",))
+    drawn = []
+
+    def draw(data: ReportData) -> list[DrawnFigure]:
+        drawn.append(data)
+        return [DrawnFigure("a", "first", b"png", b"pdf")]
+
+    monkeypatch.setattr("bench.report.write.draw_figures", draw)
+    page = write_report(store, "made_up").page
+    first = page.read_bytes()
+    write_report(store, "made_up")
+    assert len(drawn) == 1
+    assert page.read_bytes() == first
+    (page.parent / "figures" / "a.png").write_bytes(b"changed")
+    write_report(store, "made_up")
+    assert len(drawn) == 2
+    store.write_plan("made_up", {**store.plan("made_up"), "title": "Another"})
+    write_report(store, "made_up")
+    assert len(drawn) == 3
