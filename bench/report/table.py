@@ -144,11 +144,17 @@ def _values(cell: pd.DataFrame, column: Column) -> pd.Series[float]:
     return done * column.style.scale
 
 
+def _was_tested(cell: pd.DataFrame, column: Column) -> bool:
+    """Whether the cell's suite asks for the column's protocol at all: then some metric of it has a value."""
+    start = column.key.partition(".")[0] + "."
+    return bool(cell[[name for name in cell.columns if name.startswith(start)]].notna().any(axis=None))
+
+
 def _entry(frame: pd.DataFrame, cell: pd.DataFrame, column: Column) -> Entry:
     values = _values(cell, column)
     done = int((cell["status"] == DONE).sum())
     if values.empty:
-        return Entry(None, None, 0, done)
+        return Entry(None, None, 0, done if _was_tested(cell, column) else 0)
     delta = None
     baseline = cell["baseline"].iloc[0]
     if column.has_delta and baseline != cell["cell"].iloc[0]:

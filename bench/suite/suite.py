@@ -335,11 +335,12 @@ def _label(value: Any, siblings: Sequence[Any]) -> str:
     """A short text for an axis value: the name alone where that tells it from the others, else with its options."""
     if not isinstance(value, Mapping):
         return "none" if value is None else f"{value:g}" if isinstance(value, float) else _text(value)
-    names = [s.get("name") if isinstance(s, Mapping) else s for s in siblings]
-    name = str(value.get("name", ""))
+    called = "name" if "name" in value else "format"
+    names = [s.get(called) if isinstance(s, Mapping) else s for s in siblings]
+    name = str(value.get(called, ""))
     if name and names.count(name) == 1:
         return name
-    rest = ", ".join(f"{k}={_text(v)}" for k, v in value.items() if k != "name")
+    rest = ", ".join(f"{k}={_text(v)}" for k, v in value.items() if k != called)
     return f"{name}({rest})" if name else rest
 
 

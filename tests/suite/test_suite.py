@@ -146,3 +146,15 @@ def test_the_schema_is_json_and_knows_every_block():
     blocks = {"data", "backbone", "margin", "enhancement", "recipe", "grid", "seeds", "report"}
     assert blocks <= set(schema["properties"])
     assert schema["additionalProperties"] is False
+
+
+def test_blocks_on_an_axis_are_labelled_by_name_or_format_with_options_only_where_needed(tmp_path):
+    grid = "grid: {data.train: [{format: folder, path: a}, {format: lfw_images, path: b}], margin.m: [0.1, 0.2]}\n"
+    labels = [c.axes["data.train"] for c in load(tmp_path, BASE + grid).cells]
+    assert labels == ["folder", "folder", "lfw_images", "lfw_images"]
+    grid = "grid: {margin: [{name: arcface, m: 0.1}, {name: arcface, m: 0.2}, cosface]}\n"
+    assert [c.axes["margin"] for c in load(tmp_path, BASE + grid).cells] == [
+        "arcface(m=0.1)",
+        "arcface(m=0.2)",
+        "cosface",
+    ]
