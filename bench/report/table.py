@@ -197,7 +197,7 @@ def _notes(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[str, ...]:
     if any(entry.mean is None and entry.done for entry in entries):
         notes.append("n/m: not measurable with this protocol (too few impostor pairs for the rate asked for, say).")
     if any(entry.mean is None and not entry.done for entry in entries):
-        notes.append("–: no finished run.")
+        notes.append("–: no finished run that was tested on this protocol.")
     if any(0 < entry.n < entry.done for entry in entries):
         notes.append("(n=…): measurable in fewer seeds than were trained.")
     failed, missing = sum(row.failed for row in rows), sum(row.missing for row in rows)
