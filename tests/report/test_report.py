@@ -202,7 +202,7 @@ def test_a_form_of_the_term_is_drawn_from_its_baseline(tmp_path: Path) -> None:
         run["axes"]["enhancement.gate"] = "none" if run["config"]["enhancement"] is None else "posterior"
     store.write_plan("made_up", plan)
     found = dict(panels(report_data(store, "made_up")))
-    assert sorted(found["arcface, gate posterior"]["strength"]) == [0.0, 0.1]
+    assert sorted(found["arcface\ngate posterior"]["strength"]) == [0.0, 0.1]
 
 
 def test_a_backbone_looks_alike_in_every_panel(tmp_path: Path) -> None:

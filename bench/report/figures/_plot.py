@@ -102,7 +102,7 @@ def panels(data: ReportData) -> list[tuple[str, pd.DataFrame]]:
     for values, part in data.done.groupby(keys, sort=False):
         needed = data.done["cell"].isin(part["baseline"]) & ~data.done["run"].isin(part["run"])
         named = [f"{axis_label(key)} {value}" for key, value in zip(keys[1:], values[1:], strict=True)]
-        found.append((", ".join([str(values[0]), *named]), pd.concat([data.done[needed], part])))
+        found.append(("\n".join([str(values[0]), *named]), pd.concat([data.done[needed], part])))
     return found
 
 

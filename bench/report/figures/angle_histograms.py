@@ -50,7 +50,7 @@ def _small_multiples(
                 ax.set_title(f"λ = {strength:g}")
             if row == len(rows) - 1:
                 ax.set_xlabel("angle (°)")
-        axes[row, 0].set_ylabel(f"{title}\n{name}", fontsize=7)
+        axes[row, 0].set_ylabel(f"{title}\n{name}", fontsize=7, rotation=0, ha="right", va="center")
     handles = axes[0, 0].get_legend_handles_labels()[0]
     _plot.legend(figure, handles, title=f"{protocol_label(protocol)}, density over all seeds")
     return figure
