@@ -1,5 +1,6 @@
 """The store: whole or not at all, and what is broken is set aside."""
 
+import errno
 import json
 
 import numpy as np
@@ -61,3 +62,18 @@ def test_digests_depend_on_values_alone():
     assert digest({"a": 1}) != digest({"a": 2})
     with pytest.raises(ValueError, match="not JSON compliant"):
         canonical(float("nan"))
+
+
+def test_a_full_disk_is_said_in_one_line_and_leaves_nothing_half_written(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    store.write_result("r1", {"run": "r1"})
+    before = (store.run_folder("r1") / "result.json").read_bytes()
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("bench.store.os.fsync", full)
+    with pytest.raises(StoreError, match=r"result\.json: cannot be written: No space left on device"):
+        store.write_result("r1", {"run": "changed"})
+    assert (store.run_folder("r1") / "result.json").read_bytes() == before
+    assert [path.name for path in store.run_folder("r1").iterdir()] == ["result.json"]

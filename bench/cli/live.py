@@ -50,7 +50,7 @@ class Live:
 
     def begin(self, names: dict[str, str], done: int) -> None:
         """Says which runs are about to be done: id → name; and how many of the suite were done before."""
-        self.names, self.total, self.begun = names, len(names), time.monotonic()
+        self.names, self.total, self.finished, self.begun = names, len(names), 0, time.monotonic()
         self.console.print(f"{len(names)} runs to do, {done} done before", markup=False)
         if self.fancy and names:
             self.suite = self.progress.add_task("suite", total=len(names), what="")
@@ -74,6 +74,7 @@ class Live:
                 self.progress.update(self.suite, completed=self.finished, what=f"{self.finished}/{self.total} runs")
             reason = f": {event['error']}" if kind == "failed" else ""
             eta = f", about {left / 60:.1f} min left" if self.finished < self.total else ""
-            self.console.print(f"[{self.finished}/{self.total}] {kind} {run} {name}{reason}{eta}", markup=False)
+            of = f"/{self.total}" if self.total else ""  # a search does not know beforehand
+            self.console.print(f"[{self.finished}{of}] {kind} {run} {name}{reason}{eta}", markup=False)
         elif kind == "retry":
             self.console.print(f"again: {run} {name}: {event['error']}", markup=False)

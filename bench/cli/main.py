@@ -193,7 +193,7 @@ def search(
     from bench.suite.suite import load_suite
 
     loaded = load_suite(suite, overrides or [])
-    strength.checked(loaded)
+    _, block = strength.checked(loaded)
     store = Store(results)
     store.check_writable()
     with Live(err) as live:
@@ -203,7 +203,7 @@ def search(
     interval = strength.baseline_interval(loaded, store, found)
     path, text = strength.write_found(loaded, store, found, interval)
     figure = path.with_name("strength_against_validation.png")
-    strength.draw_found(found, interval, figure)
+    strength.draw_found(found, interval, block, figure)
     _print(strength.values(found), False, title="trials, scored on validation identities")
     _report(store, [loaded.name])
     out.print(f"{text}\nsearch: {path}, {figure}", markup=False)

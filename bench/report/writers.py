@@ -131,7 +131,8 @@ def to_html(table: Table) -> Markup:
     notes = "".join(f"<li>{escape(note)}</li>" for note in table.notes)
     body = "\n".join(rows)
     return Markup(
-        f"<table><caption>{escape(table.title)}</caption>\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody></table>\n"
+        f'<p class="caption">{escape(table.title)}</p>\n<table>\n'
+        f"<thead>{head}</thead>\n<tbody>\n{body}\n</tbody></table>\n"
         f'<ul class="notes">{notes}</ul>'
     )
 

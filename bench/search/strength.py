@@ -214,7 +214,7 @@ def write_found(suite: Suite, store: Store, found: Found, interval: tuple[float,
         f"λ = 0: {100 * (base.accuracy or 0):.2f} % (95 % bootstrap interval {100 * low:.2f} to {100 * high:.2f}). "
         f"The best λ {verdict} the baseline on validation identities."
     )
-    path = store.suite_folder(suite.name) / "search.json"
+    path = store.suite_folder(suite.name) / "report" / "search.json"
     write_json(
         path,
         {
@@ -229,22 +229,25 @@ def write_found(suite: Suite, store: Store, found: Found, interval: tuple[float,
     return path, text
 
 
-def draw_found(found: Found, interval: tuple[float, float], path: Path) -> None:
-    """Strength against validation accuracy, the baseline's interval as a band."""
+def draw_found(found: Found, interval: tuple[float, float], block: SearchBlock, path: Path) -> None:
+    """Strength against validation accuracy over the whole range searched, the baseline's interval as a band."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.0, 3.2), layout="constrained")
+    figure = Figure(figsize=(5.0, 3.4), layout="constrained")
     axes = figure.subplots()
     axes.axhspan(100 * interval[0], 100 * interval[1], color="0.85", label="λ = 0, 95 % interval")
     axes.axhline(100 * (found.baseline.accuracy or 0.0), color="0.4", linestyle="--", label="λ = 0")
     done = [trial for trial in found.trials if trial.accuracy is not None and trial.state == "complete"]
+    pruned = [trial for trial in found.trials if trial.accuracy is not None and trial.state == "pruned"]
+    early = [100 * (t.accuracy or 0) for t in pruned]
+    axes.semilogx([t.strength for t in pruned], early, "x", color="0.55", label="pruned, score when pruned")
     axes.semilogx([t.strength for t in done], [100 * (t.accuracy or 0) for t in done], "o", color="C0", label="trial")
     axes.semilogx([found.best.strength], [100 * (found.best.accuracy or 0)], "*", ms=13, color="C1", label="best")
-    axes.set(xlabel="strength λ", ylabel="validation accuracy (%)")
-    axes.legend(fontsize=8)
+    axes.set(xlabel="strength λ", ylabel="validation accuracy (%)", xlim=(block.low, block.high))
+    figure.legend(fontsize=7, loc="outside lower center", ncols=3)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=160)
 

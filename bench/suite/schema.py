@@ -240,7 +240,7 @@ class SearchBlock(Block):
     low: Annotated[float, Field(gt=0)] = 1e-4
     high: Annotated[float, Field(gt=0)] = 1.0
     seed: Annotated[int, Field(ge=0)] = 0
-    pruner_warmup_epochs: Annotated[int, Field(ge=0, description="epochs before a trial may be pruned")] = 2
+    pruner_warmup_epochs: Annotated[int, Field(ge=0, description="epochs before a trial may be pruned")] = 3
     retrain_seeds: Annotated[list[int], Field(min_length=3, description="fresh seeds of the final comparison")] = [
         101,
         102,

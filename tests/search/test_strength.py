@@ -98,7 +98,7 @@ def test_what_was_found_is_kept_and_said_with_its_interval(place, found):
     assert json.loads(path.read_text())["best"]["run"] == found.best.run
     _, text = strength.write_found(suite, store, found, (0.0, found.best.accuracy - 1e-6))
     assert "outside" in text
-    strength.draw_found(found, (low, high), folder / "figure.png")
+    strength.draw_found(found, (low, high), suite.search, folder / "figure.png")
     assert (folder / "figure.png").stat().st_size > 5000
 
 
