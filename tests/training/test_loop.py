@@ -62,14 +62,14 @@ def training(images, folder, config=CONFIG, **more):
     make_deterministic(threads=1, deterministic=True)
     rows = np.arange(len(images.labels))
     return Training(
-        config, images, rows, images.labels, device=torch.device("cpu"),
+        config, images, rows, images.labels, device=more.pop("device", torch.device("cpu")),
         checkpoint=folder / "c.safetensors", tell=more.pop("tell", lambda event: None), **more,
     )  # fmt: skip
 
 
 def bits(trained):
     tensors = {**trained.backbone.state_dict(), **{f"h.{k}": v for k, v in trained.head.state_dict().items()}}
-    return hashlib.sha256(save({k: v.contiguous() for k, v in tensors.items()})).hexdigest()
+    return hashlib.sha256(save({k: v.cpu().contiguous() for k, v in tensors.items()})).hexdigest()
 
 
 def changed(**recipe):
@@ -181,3 +181,47 @@ def test_validation_identities_leave_the_training_set_whole():
     assert set(relabel(labels[rows])) == set(range(7))
     with pytest.raises(BenchError, match="both parts need at least 2"):
         split_identities(labels, {"identities": 0.05, "seed": 0})
+
+
+GOLDEN = [7.2067131996154785, 10.601168632507324, 6.447227954864502]
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@needs_cuda
+def test_the_same_bits_twice_on_a_gpu(images, tmp_path):
+    gpu = torch.device("cuda")
+    first = bits(training(images, tmp_path / "a", device=gpu).run())
+    assert bits(training(images, tmp_path / "b", device=gpu).run()) == first
+
+
+@needs_cuda
+def test_bfloat16_on_a_gpu_trains_to_finite_weights(images, tmp_path):
+    trained = training(images, tmp_path, changed(precision="bfloat16"), device=torch.device("cuda")).run()
+    assert all(torch.isfinite(weight).all() for weight in trained.backbone.state_dict().values())
+
+
+def test_bfloat16_trains_on_a_cpu_too(images, tmp_path):
+    whole = bits(training(images, tmp_path / "a").run())
+    half = training(images, tmp_path / "b", changed(precision="bfloat16")).run()
+    assert all(torch.isfinite(weight).all() for weight in half.backbone.state_dict().values())
+    assert bits(half) != whole
+
+
+def test_three_golden_steps():
+    """Raise SEMANTICS in scheduling/plan.py whenever a change makes these numbers differ."""
+    from bench.scheduling.plan import SEMANTICS
+
+    backbone, head = make_models(CONFIG, classes=4)
+    optimiser = torch.optim.SGD([*backbone.parameters(), *head.parameters()], lr=0.05, momentum=0.9)
+    pixels = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (8, 3, 32, 32)).astype(np.float32))
+    labels = torch.arange(8) % 4
+    losses = []
+    for step in range(3):
+        torch.manual_seed(step)
+        output = head(backbone(pixels), labels)
+        optimiser.zero_grad()
+        output.loss.backward()
+        optimiser.step()
+        losses.append(output.loss.item())
+    assert SEMANTICS == 1
+    assert losses == pytest.approx(GOLDEN, rel=1e-3)
