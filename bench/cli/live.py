@@ -33,8 +33,10 @@ class Live:
         self.progress.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.progress.stop()
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            self.console.print("stopped; run the same command again to go on", markup=False)
 
     def preparing(self, what: str, done: int, total: int) -> None:
         """Progress of rendering or packing."""

@@ -55,7 +55,7 @@ def run(
     with Live(err) as live:
         plan = make_plan(loaded, tell=live.preparing)
         for warning in loaded.warnings:
-            err.print(f"[yellow]warning:[/] {warning}")
+            err.print(f"warning: {warning}", markup=False)
         executor = InProcess(loaded.executor.device) if inline else None
         failed = run_plan(plan, store, command=_command(), executor=executor, on_event=live.event, begin=live.begin)
     _report(store, [loaded.name])
@@ -78,7 +78,7 @@ def plan(
     store = Store(results)
     rows = [{"run": r.run, "seed": r.seed, **r.axes, "state": r.state(store)} for r in planned.runs]
     for warning in loaded.warnings:
-        err.print(f"[yellow]warning:[/] {warning}")
+        err.print(f"warning: {warning}", markup=False)
     _print(rows, as_json, title=f"{loaded.name}: {len(rows)} runs")
 
 
@@ -275,8 +275,6 @@ def main() -> None:
     try:
         app()
     except BenchError as error:
-        err.print(f"[red]error:[/] {error}" if "\n" not in str(error) else str(error), markup="\n" not in str(error))
+        err.print("[red]error:[/]", end=" " if "\n" not in str(error) else "\n")
+        err.print(str(error), markup=False)  # it may hold brackets
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        err.print("stopped; run the same command again to go on")
-        sys.exit(130)

@@ -75,6 +75,7 @@ class Suite:
 def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
     """Reads, checks and expands a suite. ``overrides``: ``field=value`` texts. Raises SuiteError with all mistakes."""
     source = read_source(path)
+    overridden: set[tuple[str, ...]] = set()
     for text in overrides:
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
@@ -82,17 +83,18 @@ def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
         at = tuple(name.strip().split("."))
         if at[0] == "grid" and at[1:2] not in ((), ("zip",), ("exclude",)):
             at = ("grid", ".".join(at[1:]))  # an axis is one key, dots and all
+        overridden.add(at)
         grids.put(source.value, at, parse_value(value))
         for inner in [key for key in source.lines if key[: len(at)] == at]:
             del source.lines[inner]
-    return _Loader(source, path).suite()
+    return _Loader(source, path, overridden).suite()
 
 
 class _Loader:
     """Collects the mistakes of one suite while its parts are read."""
 
-    def __init__(self, source: Source, path: Path) -> None:
-        self.source, self.path = source, path
+    def __init__(self, source: Source, path: Path, overridden: set[tuple[str, ...]]) -> None:
+        self.source, self.path, self.overridden = source, path, overridden
         self.mistakes: dict[Mistake, None] = {}
         self.warnings: dict[str, None] = {}
         self.cache: dict[tuple[str, str], Any] = {}
@@ -141,6 +143,9 @@ class _Loader:
         groups = [group for group in groups if all(axis.path[0] in CELL_BLOCKS for axis in group)]
         axes = [axis for group in groups for axis in group]
         base = {key: value[key] for key in CELL_BLOCKS if key in value}
+        for axis in axes:
+            if axis.path in self.overridden:
+                self.wrong(axis.path, f"is an axis of the grid, so this value would not be read; set grid.{axis.name}")
         for block in ("backbone", "margin"):
             if block not in base and not any(a.path[0] == block for a in axes):
                 self.wrong((block,), "is missing: give the block, or make it an axis of the grid")

@@ -3,8 +3,10 @@
 import csv
 import json
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -135,3 +137,30 @@ def test_asking_for_cuda_where_there_is_none_is_one_line(place, ran):
 def test_lists_and_schema_need_no_data(place, what):
     assert json.loads(bench(place, "list", what, "--json").stdout)
     assert "properties" in json.loads(bench(place, "schema").stdout)
+
+
+def test_an_interrupt_checkpoints_and_the_same_command_goes_on_to_the_same_bits(place, ran):
+    folder, root, cache = place
+    text = SUITE.replace("name: tiny", "name: long").replace("epochs: 2", "epochs: 30")
+    suite = write_suite(folder / "long.yaml", root, text)
+    words = ["run", str(suite), "--no-track", "--results", "stopped"]
+    environment = {"PATH": "", "BENCH_CACHE": str(cache), "HOME": str(folder)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", *words], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    events = folder / "stopped" / "runs"
+    deadline = time.monotonic() + 120
+    while not any('"epoch"' in path.read_text() for path in events.glob("*/events.jsonl")):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "run the same command again to go on" in said
+    assert not list(events.glob("*/result.json"))
+    bench(place, *words)
+    told = [json.loads(line) for path in events.glob("*/events.jsonl") for line in path.read_text().splitlines()]
+    assert [event for event in told if event["kind"] == "resumed" and event["step"] + event["epoch"] > 1]
+    bench(place, "run", suite, "--no-track", "--results", "straight")
+    assert weights(place, "stopped") == weights(place, "straight")

@@ -115,6 +115,8 @@ def test_overrides_replace_fields_and_axes(tmp_path):
     suite = load(tmp_path, text, "grid.enhancement.strength=[0, 1e-2]", "recipe.epochs=7")
     assert len(suite.cells) == 2
     assert {c.cell.recipe.epochs for c in suite.cells} == {7}
+    hidden = mistakes(tmp_path, text, "enhancement.strength=0.5")
+    assert "set grid.enhancement.strength" in hidden["enhancement.strength"][1]
     with pytest.raises(SuiteError, match="field=value"):
         load(tmp_path, text, "recipe.epochs")
 
