@@ -158,7 +158,7 @@ def list_(
 @app.command()
 def schema() -> None:
     """Print the JSON schema of a suite, for editors."""
-    from bench.suite.suite import json_schema
+    from bench.suite.blocks import json_schema
 
     sys.stdout.write(json.dumps(json_schema(), indent=1) + "\n")
 

@@ -85,6 +85,7 @@ def _row(
         "margin": config["margin"]["name"],
         **planned["axes"],
         "margin_gradient": config["margin"].get("margin_gradient"),
+        "select": config.get("recipe", {}).get("select", "last"),
         "gate": term.get("gate", {}).get("name"),
         "profile": term.get("profile", {}).get("name"),
         "strength": float(term.get("strength", 0.0)),

@@ -9,37 +9,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.catalog import AUGMENTATIONS, BACKBONES, FORMATS, GATES, MARGINS, PROFILES, Registry
 from bench.errors import Mistake, SuiteError, UnknownNameError, unknown_name
 from bench.suite import grid as grids
+from bench.suite.blocks import CELL_BLOCKS, SUITE_BLOCKS, fields_at, is_tag
+from bench.suite.labels import axis_label
 from bench.suite.schema import (
     Cell,
-    Data,
     Enhancement,
-    Evaluation,
     ExecutorBlock,
     Named,
-    Recipe,
     ReportBlock,
     SearchBlock,
 )  # fmt: skip
 from bench.suite.source import Location, Source, parse_value, read_source
 
-CELL_BLOCKS: dict[str, type[BaseModel]] = {
-    "data": Data,
-    "backbone": Named,
-    "margin": Named,
-    "enhancement": Enhancement,
-    "recipe": Recipe,
-    "evaluation": Evaluation,
-}
-SUITE_BLOCKS: dict[str, type[BaseModel]] = {
-    "report": ReportBlock,
-    "executor": ExecutorBlock,
-    "search": SearchBlock,
-}
 _seeds: TypeAdapter[list[int]] = TypeAdapter(Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)])
 _name: TypeAdapter[str] = TypeAdapter(Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)])
 
@@ -149,7 +135,7 @@ class _Loader:
         for block in ("backbone", "margin"):
             if block not in base and not any(a.path[0] == block for a in axes):
                 self.wrong((block,), "is missing: give the block, or make it an axis of the grid")
-        labels = {axis: [_label(v, axis.values) for v in axis.values] for axis in axes}
+        labels = {axis: [axis_label(v, axis.values) for v in axis.values] for axis in axes}
         used = [False] * len(excludes)
         cells: dict[str, SuiteCell] = {}
         for choice in grids.choices(groups):
@@ -260,26 +246,15 @@ class _Loader:
 
     def _report(self, error: ValidationError, at: Location, choice: Mapping[grids.Axis, int]) -> None:
         for item in error.errors(include_url=False):
-            location = (*at, *(p for p in item["loc"] if not _is_tag(p)))
+            location = (*at, *(p for p in item["loc"] if not is_tag(p)))
             problem = item["msg"].removeprefix("Value error, ")
             if item["type"] == "extra_forbidden":
-                problem = unknown_name("field", str(item["loc"][-1]), self._fields(at, item["loc"][:-1]))
+                problem = unknown_name("field", str(item["loc"][-1]), fields_at(at, item["loc"][:-1]))
             elif item["type"] == "missing":
                 problem = "is missing"
             elif item["type"] != "value_error":
                 problem = f"{problem}, found {item['input']!r}"
             self._wrong_in_cell(location, problem, choice)
-
-    @staticmethod
-    def _fields(at: Location, inner: tuple[int | str, ...]) -> list[str]:
-        """The fields that a block allows at a location."""
-        model: Any = {**CELL_BLOCKS, **SUITE_BLOCKS}.get(str(at[0]))
-        for part in inner:
-            if str(part) in _TAGGED:
-                return sorted(_TAGGED[str(part)].model_fields)
-            info = model.model_fields.get(part)
-            model = info.annotation if info else model
-        return sorted(model.model_fields)
 
     def _wrong_in_cell(self, at: Location, problem: str, choice: Mapping[grids.Axis, int]) -> None:
         """Reports a mistake where the user wrote it: in the block, or in the axis that put the value there."""
@@ -308,50 +283,3 @@ class _Loader:
                     f"{margin.name}, strength {term.strength:g}: the profiles matched and cosine have the same "
                     "gradient with this margin; these cells are twins"
                 ] = None
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON schema of a suite file, for editors."""
-    blocks: dict[str, Any] = {**CELL_BLOCKS, **SUITE_BLOCKS}
-    fields: dict[str, Any] = {name: (model | None, None) for name, model in blocks.items()}
-    model = create_model(
-        "Suite",
-        __config__=ConfigDict(extra="forbid"),
-        name=(str | None, None),
-        title=(str | None, None),
-        grid=(dict[str, Any] | None, None),
-        seeds=(int | list[int] | None, None),
-        **fields,
-    )
-    return model.model_json_schema()
-
-
-def _is_tag(part: int | str) -> bool:
-    return isinstance(part, str) and part in _TAGGED
-
-
-_TAGGED: dict[str, type[BaseModel]] = {}
-for _field in ("optimiser", "schedule"):
-    for _model in Recipe.model_fields[_field].annotation.__args__:  # type: ignore[union-attr]
-        _TAGGED[str(_model.model_fields["name"].annotation.__args__[0])] = _model
-
-
-def _label(value: Any, siblings: Sequence[Any]) -> str:
-    """A short text for an axis value: the name alone where that tells it from the others, else with its options."""
-    if not isinstance(value, Mapping):
-        return "none" if value is None else f"{value:g}" if isinstance(value, float) else _text(value)
-    called = "name" if "name" in value else "format"
-    names = [s.get(called) if isinstance(s, Mapping) else s for s in siblings]
-    name = str(value.get(called, ""))
-    if name and names.count(name) == 1:
-        return name
-    rest = ", ".join(f"{k}={_text(v)}" for k, v in value.items() if k != called)
-    return f"{name}({rest})" if name else rest
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return "+".join(_text(v) for v in value)
-    if isinstance(value, Mapping):
-        return str(value.get("name") or value.get("format") or json.dumps(value, sort_keys=True))
-    return str(value)

@@ -91,9 +91,10 @@ def test_a_margin_gradient_that_is_not_the_default_is_in_the_name(tmp_path: Path
     plan = store.plan("made_up")
     for run in plan["runs"]:
         run["config"]["margin"]["margin_gradient"] = "straight_through"
+        run["config"]["recipe"] = {"select": "validation"}
     store.write_plan("made_up", plan)
     table = build_table(report_data(store, "made_up"))
-    assert table.rows[0].labels == ("small_cnn", "arcface (straight-through)", "0")
+    assert table.rows[0].labels == ("small_cnn (epoch selected by validation)", "arcface (straight-through)", "0")
 
 
 def test_csv_is_plain_numbers_without_timing(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from bench.errors import SuiteError
+from bench.suite.blocks import json_schema
 from bench.suite.schema import far_text
-from bench.suite.suite import json_schema, load_suite
+from bench.suite.suite import load_suite
 
 BASE = """\
 data: {root: synthetic, pixels: 32, protocols: [lfw]}

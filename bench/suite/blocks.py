@@ -1,0 +1,61 @@
+"""Which blocks a suite has, which fields each allows, and the JSON schema of it all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+from bench.suite.schema import Data, Enhancement, Evaluation, ExecutorBlock, Named, Recipe, ReportBlock, SearchBlock
+from bench.suite.source import Location
+
+CELL_BLOCKS: dict[str, type[BaseModel]] = {
+    "data": Data,
+    "backbone": Named,
+    "margin": Named,
+    "enhancement": Enhancement,
+    "recipe": Recipe,
+    "evaluation": Evaluation,
+}
+SUITE_BLOCKS: dict[str, type[BaseModel]] = {
+    "report": ReportBlock,
+    "executor": ExecutorBlock,
+    "search": SearchBlock,
+}
+
+
+def is_tag(part: int | str) -> bool:
+    return isinstance(part, str) and part in TAGGED
+
+
+TAGGED: dict[str, type[BaseModel]] = {}
+for _field in ("optimiser", "schedule"):
+    for _model in Recipe.model_fields[_field].annotation.__args__:  # type: ignore[union-attr]
+        TAGGED[str(_model.model_fields["name"].annotation.__args__[0])] = _model
+
+
+def fields_at(at: Location, inner: tuple[int | str, ...]) -> list[str]:
+    """The fields that a block allows at a location."""
+    model: Any = {**CELL_BLOCKS, **SUITE_BLOCKS}.get(str(at[0]))
+    for part in inner:
+        if str(part) in TAGGED:
+            return sorted(TAGGED[str(part)].model_fields)
+        info = model.model_fields.get(part)
+        model = info.annotation if info else model
+    return sorted(model.model_fields)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a suite file, for editors."""
+    blocks: dict[str, Any] = {**CELL_BLOCKS, **SUITE_BLOCKS}
+    fields: dict[str, Any] = {name: (model | None, None) for name, model in blocks.items()}
+    model = create_model(
+        "Suite",
+        __config__=ConfigDict(extra="forbid"),
+        name=(str | None, None),
+        title=(str | None, None),
+        grid=(dict[str, Any] | None, None),
+        seeds=(int | list[int] | None, None),
+        **fields,
+    )
+    return model.model_json_schema()
