@@ -204,9 +204,12 @@ def search(
     path, text = strength.write_found(loaded, store, found, interval)
     figure = path.with_name("strength_against_validation.png")
     strength.draw_found(found, interval, block, figure)
+    trials_of = strength.trials_plan(loaded, found)
+    store.write_plan(trials_of.suite.name, trials_of.record(_command()))
     _print(strength.values(found), False, title="trials, scored on validation identities")
     _report(store, [loaded.name])
     out.print(f"{text}\nsearch: {path}, {figure}", markup=False)
+    _finish(store, trials_of.suite.name, track, {})
     _finish(store, loaded.name, track, failed)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +67,13 @@ def with_strength(cell: Cell, strength: float) -> Cell:
     return cell.model_copy(update={"enhancement": term.model_copy(update={"strength": strength}) if strength else None})
 
 
+def blinded(cell: Cell) -> Cell:
+    """The cell without any protocol: what a trial may see."""
+    data = cell.data.model_copy(update={"protocols": []})
+    evaluation = cell.evaluation.model_copy(update={"train_geometry": False})
+    return cell.model_copy(update={"data": data, "evaluation": evaluation})
+
+
 def search(
     suite: Suite, store: Store, *, trials: int | None = None, executor: Executor | None = None,
     tell: Tell | None = None, on_event: Callable[[Event], None] = lambda event: None,
@@ -75,8 +82,7 @@ def search(
     import optuna
 
     cell, block = checked(suite)
-    blind = cell.model_copy(update={"data": cell.data.model_copy(update={"protocols": []})})
-    blind = blind.model_copy(update={"evaluation": cell.evaluation.model_copy(update={"train_geometry": False})})
+    blind = blinded(cell)
     data = prepare(blind.data, tell=tell)
     seed = suite.seeds[0]
     study = _study(suite, block, store, blind, data)
@@ -162,6 +168,15 @@ def _found(study: optuna.Study, store: Store, baseline: PlannedRun) -> Found:
         raise BenchError("the search has no baseline or no finished trial to compare; see the failed runs")
     base = Trial(-1, 0.0, "complete", result["validation"]["accuracy"], baseline.run)
     return Found(trials, base, max(scored, key=lambda trial: trial.accuracy or 0.0))
+
+
+def trials_plan(suite: Suite, found: Found) -> Plan:
+    """The baseline and the trials that ran to their end, as a suite of its own name, for the trackers."""
+    cell = blinded(checked(suite)[0])
+    data, seed = prepare(cell.data), suite.seeds[0]
+    finished = {t.strength: t for t in (found.baseline, *found.trials) if t.state == "complete"}
+    runs = [plan_run(with_strength(cell, strength), seed, data, {NAME: f"{strength:.4g}"}) for strength in finished]
+    return Plan(replace(suite, name=f"{suite.name}.trials"), tuple(runs), {})
 
 
 def final_plan(suite: Suite, found: Found, *, tell: Tell | None = None) -> Plan:

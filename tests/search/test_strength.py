@@ -88,6 +88,15 @@ def test_the_winner_and_the_baseline_are_retrained_on_everybody_with_the_same_fr
     assert all(run.config["validation"] is None and "lfw" in run.evaluations for run in plan.runs)
 
 
+def test_finished_trials_stand_in_a_plan_of_their_own_for_the_trackers(place, found):
+    folder, suite = place
+    plan = strength.trials_plan(suite, found)
+    finished = {t.run for t in (found.baseline, *found.trials) if t.state == "complete"}
+    assert {run.run for run in plan.runs} == finished
+    assert plan.suite.name.endswith(".trials")
+    assert all(run.state(Store(folder / "results")) == "done" and not run.protocols for run in plan.runs)
+
+
 def test_what_was_found_is_kept_and_said_with_its_interval(place, found):
     folder, suite = place
     store = Store(folder / "results")
