@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,6 +143,18 @@ class Store:
 
     def clear_checkpoint(self, run: str) -> None:
         shutil.rmtree(self.checkpoint_folder(run), ignore_errors=True)
+
+    def state(self, run: str, evaluations: Iterable[str]) -> str:
+        """``done`` (trained, and every one of these evaluations there), ``failed``, ``to evaluate``, ``started`` or
+        ``to train``. A failure of somebody else's evaluation does not undo what is done."""
+        trained = self.result(run) is not None
+        if trained and all(self.evaluation(run, key) is not None for key in evaluations):
+            return "done"
+        if self.failure(run) is not None:
+            return "failed"
+        if trained:
+            return "to evaluate"
+        return "started" if self.events(run) else "to train"
 
     # evaluations
 

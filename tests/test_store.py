@@ -77,3 +77,16 @@ def test_a_full_disk_is_said_in_one_line_and_leaves_nothing_half_written(tmp_pat
         store.write_result("r1", {"run": "changed"})
     assert (store.run_folder("r1") / "result.json").read_bytes() == before
     assert [path.name for path in store.run_folder("r1").iterdir()] == ["result.json"]
+
+
+def test_the_failure_of_another_suites_evaluation_does_not_undo_what_is_done(tmp_path):
+    store = Store(tmp_path)
+    assert store.state("r1", ["e1"]) == "to train"
+    store.append_event("r1", {"kind": "started"})
+    assert store.state("r1", ["e1"]) == "started"
+    store.write_result("r1", {"run": "r1"})
+    assert store.state("r1", ["e1"]) == "to evaluate"
+    store.write_evaluation("r1", "e1", {"metrics": {}}, {})
+    store.write_failure("r1", {"error": "no such protocol", "traceback": ""})
+    assert store.state("r1", ["e1"]) == "done"
+    assert store.state("r1", ["e1", "e2"]) == "failed"

@@ -16,7 +16,8 @@ class Live:
         self.console, self.fancy = console, console.is_terminal
         self.bars: dict[str, TaskID] = {}
         self.names: dict[str, str] = {}
-        self.total = self.finished = 0
+        self.total = 0
+        self.ended: set[str] = set()
         self.begun = self.told = time.monotonic()
         self.suite: TaskID | None = None
         self.progress = Progress(
@@ -52,7 +53,8 @@ class Live:
 
     def begin(self, names: dict[str, str], done: int) -> None:
         """Says which runs are about to be done: id → name; and how many of the suite were done before."""
-        self.names, self.total, self.finished, self.begun = names, len(names), 0, time.monotonic()
+        self.names, self.total, self.begun = names, len(names), time.monotonic()
+        self.ended.clear()
         self.console.print(f"{len(names)} runs to do, {done} done before", markup=False)
         if self.fancy and names:
             self.suite = self.progress.add_task("suite", total=len(names), what="")
@@ -68,15 +70,16 @@ class Live:
             what = f"epoch {event['epoch']}/{event['epochs']}{loss}  {event['images_per_second']:.0f} images/s"
             self.progress.update(self.bars[run], completed=part, what=what)
         elif kind in ("done", "failed", "pruned", "stopped"):
-            self.finished += 1
+            self.ended.add(run)
+            finished = len(self.ended)
             if run in self.bars:
                 self.progress.remove_task(self.bars.pop(run))
-            left = (time.monotonic() - self.begun) / self.finished * (self.total - self.finished)
+            left = (time.monotonic() - self.begun) / finished * (self.total - finished)
             if self.suite is not None:
-                self.progress.update(self.suite, completed=self.finished, what=f"{self.finished}/{self.total} runs")
+                self.progress.update(self.suite, completed=finished, what=f"{finished}/{self.total} runs")
             reason = f": {event['error']}" if kind == "failed" else ""
-            eta = f", about {left / 60:.1f} min left" if self.finished < self.total else ""
+            eta = f", about {left / 60:.1f} min left" if finished < self.total else ""
             of = f"/{self.total}" if self.total else ""  # a search does not know beforehand
-            self.console.print(f"[{self.finished}{of}] {kind} {run} {name}{reason}{eta}", markup=False)
+            self.console.print(f"[{finished}{of}] {kind} {run} {name}{reason}{eta}", markup=False)
         elif kind == "retry":
             self.console.print(f"again: {run} {name}: {event['error']}", markup=False)

@@ -90,14 +90,8 @@ def status(results: Results = Path("results"), as_json: AsJson = False) -> None:
     store = Store(results)
     rows: list[dict[str, Any]] = []
     for found in store.plans():
-        states = []
-        for item in found["runs"]:
-            if store.result(item["run"]) is not None:
-                done = all(store.evaluation(item["run"], e) for e in item["evaluations"].values())
-                states.append("done" if done else "to evaluate")
-            else:
-                states.append("failed" if store.failure(item["run"]) else "missing")
-        counts = {state: states.count(state) for state in ("done", "to evaluate", "failed", "missing")}
+        states = [store.state(item["run"], item["evaluations"].values()) for item in found["runs"]]
+        counts = {state: states.count(state) for state in ("done", "to evaluate", "started", "to train", "failed")}
         rows.append({"suite": found["suite"], "runs": len(states), **counts})
     _print(rows, as_json, title="suites")
 
@@ -111,7 +105,7 @@ def report(
     from bench.store import Store
 
     store = Store(results)
-    names = [Path(name).stem for name in suites or []] or store.suite_names()
+    names = [_suite_name(name) for name in suites or []] or store.suite_names()
     if not names:
         raise BenchError(f"{results}: no suite has run here; see `bench run SUITE`")
     _report(store, names)
@@ -173,7 +167,7 @@ def track(
     from bench.store import Store
     from bench.tracking import track_suite
 
-    done = track_suite(Store(results), Path(suite).stem, uri=uri)
+    done = track_suite(Store(results), _suite_name(suite), uri=uri)
     out.print(f"MLflow: {done.new} new, {done.updated} updated, {done.skipped} unchanged")
 
 
@@ -230,6 +224,12 @@ def data_synth(
     with Live(err) as live:
         write_synthetic(folder, spec, lambda done, total: live.preparing("rendering synthetic faces", done, total))
     out.print(f"{spec.images} images in {folder}")
+
+
+def _suite_name(text: str) -> str:
+    """A suite's name; where its file is given, the file's."""
+    path = Path(text)
+    return path.stem if path.suffix in (".yaml", ".yml") else text
 
 
 def _report(store: Any, names: list[str]) -> None:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 
 from bench.data.packed import PackedImages
+from bench.data.tensors import normalise
 from bench.data.types import Int
 
 Floats = npt.NDArray[np.float32]
@@ -21,7 +22,7 @@ def raw_embeddings(
     parts = []
     for start in range(0, len(rows), BATCH):
         pixels = torch.from_numpy(images.gather(rows[start : start + BATCH])).to(device)
-        batch = pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last).sub_(127.5).div_(127.5)
+        batch = normalise(pixels)
         found = backbone(batch).float()
         if flip:
             found = found + backbone(batch.flip(3).contiguous(memory_format=torch.channels_last)).float()

@@ -98,7 +98,7 @@ def _status(
     store: Store, run: str, result: Mapping[str, Any] | None, unevaluated: Sequence[str]
 ) -> tuple[str, str | None]:
     failure = store.failure(run)
-    if failure is not None:
+    if failure is not None and (result is None or unevaluated):
         return FAILED, str(failure["error"])
     if result is None:
         return MISSING, "not trained"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing as mp
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -66,7 +67,9 @@ class LocalProcesses:
     main: Serve = serve
 
     def run(self, jobs: Iterator[Job], on_event: OnEvent) -> None:
-        context = mp.get_context("forkserver")
+        context = (
+            mp.get_context("forkserver") if "forkserver" in mp.get_all_start_methods() else mp.get_context("spawn")
+        )
         context.set_forkserver_preload(["bench.scheduling.warm"])
         workers: list[_Worker] = []
         again: list[Job] = []
@@ -82,10 +85,14 @@ class LocalProcesses:
             there.close()
             return _Worker(slot, process, here)
 
+        def tell(worker: _Worker, message: Job | str) -> None:
+            with suppress(OSError):  # the process just died: its pipe will say so
+                worker.pipe.send(message)
+
         def hand_out(worker: _Worker) -> None:
             worker.job = next_job()
             if worker.job is not None:
-                worker.pipe.send(worker.job)
+                tell(worker, worker.job)
 
         def buried(worker: _Worker) -> None:
             """The process died: its job goes back, or is recorded as failed."""
@@ -114,7 +121,7 @@ class LocalProcesses:
                 worker = start(slot)
                 worker.job = job
                 workers.append(worker)
-                worker.pipe.send(job)
+                tell(worker, job)
             while any(worker.job is not None for worker in workers):
                 ready = wait([worker.pipe for worker in workers if worker.job is not None], timeout=1.0)
                 for worker in [w for w in workers if w.pipe in ready]:
@@ -128,7 +135,7 @@ class LocalProcesses:
                         continue
                     answer = on_event(event)
                     if event["kind"] == "epoch" and worker.job is not None and worker.job.ask:
-                        worker.pipe.send(answer or "go on")
+                        tell(worker, answer or "go on")
         finally:
             self._dismiss(workers)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.data.cache import cache_root
 from bench.data.resolve import PreparedData, prepare
+from bench.errors import DataError
 from bench.store import Store, digest
 from bench.suite.schema import Cell
 from bench.suite.suite import Suite
@@ -41,15 +42,8 @@ class PlannedRun:
         return {key: getattr(self, key) for key in ("run", "seed", "cell", "baseline", "axes", "config", "evaluations")}
 
     def state(self, store: Store) -> str:
-        """``done``, ``to evaluate``, ``failed``, ``started`` or ``to train``."""
-        if store.result(self.run) is not None:
-            done = all(store.evaluation(self.run, e) is not None for e in self.evaluations.values())
-            if done:
-                return "done"
-            return "failed" if store.failure(self.run) else "to evaluate"
-        if store.failure(self.run) is not None:
-            return "failed"
-        return "started" if store.events(self.run) else "to train"
+        """See ``Store.state``."""
+        return store.state(self.run, self.evaluations.values())
 
 
 @dataclass(frozen=True)
@@ -87,6 +81,7 @@ def make_plan(suite: Suite, *, cache: Path | None = None, tell: Tell | None = No
         key = item.cell.data.model_dump_json(exclude={"validation"})
         if key not in prepared:
             prepared[key] = prepare(item.cell.data, cache=cache, tell=tell)
+        check_sizes(item.cell, prepared[key])
         for seed in suite.seeds:
             run = plan_run(item.cell, seed, prepared[key], item.axes)
             runs.setdefault((run.run, run.cell), run)
@@ -95,6 +90,18 @@ def make_plan(suite: Suite, *, cache: Path | None = None, tell: Tell | None = No
         for data in prepared.values()
     }
     return Plan(suite, tuple(runs.values()), facts)
+
+
+def check_sizes(cell: Cell, data: PreparedData) -> None:
+    """Raises DataError for what no training on this much data could do, before anything trains."""
+    held = round(data.identities * cell.data.validation.identities)
+    if cell.data.validation.identities and not 2 <= held <= data.identities - 2:
+        raise DataError(
+            f"data.validation.identities {cell.data.validation.identities:g} holds out {held} of {data.identities} "
+            "training identities; both parts need at least 2"
+        )
+    if cell.recipe.batch > data.images:
+        raise DataError(f"recipe.batch {cell.recipe.batch} is larger than the training set ({data.images} images)")
 
 
 def training_config(cell: Cell, data: PreparedData) -> dict[str, Any]:
@@ -121,7 +128,7 @@ def training_config(cell: Cell, data: PreparedData) -> dict[str, Any]:
 def plan_run(cell: Cell, seed: int, data: PreparedData, axes: dict[str, str]) -> PlannedRun:
     config = training_config(cell, data)
     baseline = {**config, "enhancement": None}
-    options = cell.evaluation.model_dump()
+    options = cell.evaluation.model_dump(exclude={"train_geometry"})
     run = digest({**config, "seed": seed})
     tests = {name: digest([run, found, options, METRICS]) for name, found in data.protocols.items()}
     if cell.evaluation.train_geometry:

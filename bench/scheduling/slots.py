@@ -47,5 +47,5 @@ def make_slots(
         per_gpu = max(1, int(1 / block.share + 1e-9))
         masks = [gpu for gpu in gpus for _ in range(per_gpu)][: block.slots]
         return [Slot(i, "cuda", mask) for i, mask in enumerate(masks)]
-    available = cores or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    available = cores or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     return [Slot(i, "cpu", "") for i in range(block.slots or max(1, available // threads))]

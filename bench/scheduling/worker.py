@@ -31,12 +31,19 @@ class PrunedError(BenchError):
 
 
 def run_job(job: Job, device: str, send: Send, stop: Callable[[], bool], ask: Ask = lambda: None) -> None:
-    """Does every run of a job. A run that fails is recorded and told, and the next goes on."""
+    """Does every run of a job. A run that fails is recorded and told, and the next goes on.
+
+    The same training may stand there several times, with other tests; if it fails it is not tried for the others.
+    """
     store = Store(Path(job.results))
+    ended: set[str] = set()
     for run in job.runs:
+        if run["run"] in ended:
+            continue
         try:
             _run(run, store, Path(job.cache), device, _named(run["run"], send), stop, ask if job.ask else None)
         except Exception as error:
+            ended.add(run["run"])
             from bench.training.loop import StoppedError
 
             if isinstance(error, StoppedError | PrunedError):

@@ -200,13 +200,14 @@ def baseline_interval(suite: Suite, store: Store, found: Found) -> tuple[float, 
     from bench.data.packed import open_packed
     from bench.evaluation.bootstrap import bootstrap_interval, kfold_metric
     from bench.evaluation.embed import embed, pair_scores
-    from bench.scheduling.validation import validation_pairs
+    from bench.scheduling.validation import MOST_IMAGES, some_people, validation_pairs
     from bench.scheduling.worker import load_trained
     from bench.training.loop import split_identities
 
     config = store.config(found.baseline.run) or {}
     images = open_packed(cache_root(), config["train"]["digest"])
     _, rows = split_identities(images.labels, config["validation"])
+    rows = rows[some_people(images.labels[rows], MOST_IMAGES, config["validation"]["seed"])]
     labels = images.labels[rows]
     pairs, same, fold = validation_pairs(labels, config["validation"]["pairs"], config["validation"]["seed"])
     device = torch.device("cpu")

@@ -9,6 +9,7 @@ import torch
 
 from bench.catalog import AUGMENTATIONS
 from bench.data.packed import PackedImages
+from bench.data.tensors import normalise
 from bench.data.types import Int
 from bench.suite.seeds import seed_for
 
@@ -16,11 +17,6 @@ from bench.suite.seeds import seed_for
 def epoch_order(seed: int, train: str, epoch: int, count: int) -> Int:
     """The order in which an epoch visits ``count`` images: the same for every backbone, margin and strength."""
     return np.random.default_rng(seed_for("order", seed=seed, train=train, epoch=epoch)).permutation(count)
-
-
-def normalise(pixels: torch.Tensor) -> torch.Tensor:
-    """(B, H, W, 3) uint8 to (B, 3, H, W) float32 in [-1, 1], channels last: (x − 127.5) / 127.5."""
-    return pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last).sub_(127.5).div_(127.5)
 
 
 class Batches:

@@ -95,6 +95,7 @@ def test_plan_and_status_say_what_is_done(place, ran):
     status = {row["suite"]: row for row in json.loads(bench(place, "status", "--json").stdout)}
     assert status["tiny"]["done"] == 2
     bench(place, "report", "tiny")
+    assert "no suite called 'tiny.trials'" in bench(place, "report", "tiny.trials", expect=(1,)).stderr
 
 
 def test_a_failing_run_is_a_row_the_rest_goes_on_and_the_exit_code_says_so(place):
@@ -117,6 +118,8 @@ def test_a_failing_run_is_a_row_the_rest_goes_on_and_the_exit_code_says_so(place
         ("recipe.epoch=3", "did you mean 'epochs'?"),
         ("executor.device=tpu", "found 'tpu'"),
         ("data.train.path=missing", "missing"),
+        ("data.validation.identities=0.05", "holds out 1 of 12"),
+        ("recipe.batch=500", "larger than the training set (96 images)"),
     ],
 )
 def test_mistakes_are_one_clear_line_before_anything_trains(place, ran, override, words):
