@@ -140,12 +140,16 @@ def list_(
     rows = []
     for spec in (s for s in specs if pattern in s.name):
         options = ", ".join(f"{o.name}={o.default}{' ' + o.unit if o.unit else ''}" for o in spec.options)
-        row: dict[str, Any] = {"kind": spec.kind, "name": spec.name, "what": spec.summary, "options": options}
+        row: dict[str, Any] = {"kind": spec.kind, "name": spec.name}
         if what == "backbones":
             parameters, macs = spec.traits.get("parameters"), spec.traits.get("macs")
-            row["parameters, M"] = f"{parameters / 1e6:.2f}" if parameters else "varies"
-            row["FLOPs at 112, G"] = f"{2 * macs / 1e9:.2f}" if macs else "varies"
-        rows.append({**row, "source": spec.source})
+            row["params, M"] = f"{parameters / 1e6:.2f}" if parameters else "varies"
+            row["GFLOPs at 112 px"] = f"{2 * macs / 1e9:.2f}" if macs else "varies"
+        rows.append({**row, "what": spec.summary, "options": options, "source": spec.source})
+    if not as_json and len(kinds[what]) == 1:
+        rows = [{key: value for key, value in row.items() if key != "kind"} for row in rows]
+    if not as_json and out.width < 140:  # a terminal; `--json` has them
+        rows = [{key: value for key, value in row.items() if key != "source"} for row in rows]
     _print(rows, as_json, title=what)
 
 
