@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,23 @@ import numpy.typing as npt
 
 Int = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
+Pixels = npt.NDArray[np.uint8]
+
+
+class Container(typing.Protocol):
+    """A file that holds many images (a record file, a pickled list). Small to pickle: it opens its file when asked."""
+
+    @property
+    def path(self) -> Path:
+        """The file, for messages and for noticing that it changed."""
+        ...
+
+    def read(self, name: str) -> bytes | Pixels:
+        """The encoded image file of this name, or its pixels (H, W, 3) uint8 RGB where they are stored raw.
+
+        Raises DataError naming the image where it cannot be read.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -17,13 +35,17 @@ class ImageList:
     """Images on disk with identity labels; nothing is decoded yet.
 
     ``files``: N paths relative to ``root``, posix style, in a defined order. ``labels``: (N,) int64 index into
-    ``identities``, whose entries are the people's names as the source spells them.
+    ``identities``, whose entries are the people's names as the source spells them. With a ``container``, ``files`` are
+    the names that it reads and ``root`` is its path. ``named`` is False where the source names nobody, so that
+    ``identities`` are made up (numbers, say) and mean nothing in another source.
     """
 
     root: Path
     files: tuple[str, ...]
     labels: Int
     identities: tuple[str, ...]
+    container: Container | None = None
+    named: bool = True
 
 
 @dataclass(frozen=True)
@@ -32,7 +54,9 @@ class Protocol:
 
     A template is what gets one embedding: an image, or a video whose frames are pooled. ``template``: (N,) int64,
     image → template; ``template_names``: T; ``pairs``: (P, 2) int64 template indices; ``same``: (P,) bool, genuine or
-    impostor; ``fold``: (P,) int64 from 0.
+    impostor; ``fold``: (P,) int64 from 0, or None where the protocol has no folds (then it has no k-fold accuracy).
+    ``media``: (N,) int64, or None: images of a template with one number are frames of one video, averaged before the
+    template's media are; None means that each image counts alike.
     """
 
     name: str
@@ -41,4 +65,5 @@ class Protocol:
     template_names: tuple[str, ...]
     pairs: Int
     same: Bool
-    fold: Int
+    fold: Int | None
+    media: Int | None = None
