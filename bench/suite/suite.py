@@ -7,17 +7,20 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.catalog import AUGMENTATIONS, BACKBONES, FORMATS, GATES, MARGINS, PROFILES, Registry
+from bench.catalog.facts import FACTS
 from bench.errors import Mistake, SuiteError, UnknownNameError, unknown_name
 from bench.suite import grid as grids
+from bench.suite import schema
 from bench.suite.blocks import CELL_BLOCKS, SUITE_BLOCKS, fields_at, is_tag
 from bench.suite.labels import axis_label
 from bench.suite.schema import (
     Cell,
+    Data,
     Enhancement,
     ExecutorBlock,
     Named,
@@ -25,6 +28,8 @@ from bench.suite.schema import (
     SearchBlock,
 )  # fmt: skip
 from bench.suite.source import Location, Source, parse_value, read_source
+
+S = TypeVar("S", bound=schema.Source)
 
 _seeds: TypeAdapter[list[int]] = TypeAdapter(Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)])
 _name: TypeAdapter[str] = TypeAdapter(Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)])
@@ -203,15 +208,7 @@ class _Loader:
             ]
             return block.model_copy(update={"augmentation": steps})
         if name == "data":
-            protocols = [
-                self._format(p, "protocol", (name, "protocols", i), choice) for i, p in enumerate(block.protocols)
-            ]
-            self._format_known(block.train.format, "training", (name, "train", "format"), choice)
-            for i, source in enumerate(block.train.exclude_identities_of):
-                if source.format not in FORMATS:
-                    where = (name, "train", "exclude_identities_of", i, "format")
-                    self._wrong_in_cell(where, unknown_name("format", source.format, FORMATS.names()), choice)
-            return block.model_copy(update={"protocols": protocols})
+            return self._data(block, choice)
         return block
 
     def _enhancement(self, block: Enhancement, choice: Mapping[grids.Axis, int]) -> Enhancement:
@@ -230,19 +227,40 @@ class _Loader:
             self._wrong_in_cell((*at, key), problem, choice)
         return Named(name=block.name, **options)
 
-    def _format_known(self, name: str, provides: str, at: Location, choice: Mapping[grids.Axis, int]) -> bool:
-        known = [spec.name for spec in FORMATS if spec.traits.get("provides") == provides]
-        if name not in known:
-            self._wrong_in_cell(at, unknown_name(f"{provides} format", name, known), choice)
-        return name in known
+    def _data(self, block: Data, choice: Mapping[grids.Axis, int]) -> Data:
+        train = (
+            self._source(block.train, "training", ("data", "train"), choice) if not block.train.union else block.train
+        )
+        update = {
+            name: [self._source(one, kind, ("data", "train", name, i), choice) for i, one in enumerate(many)]
+            for name, kind, many in (
+                ("union", "training", train.union),
+                ("exclude_identities_of", "", train.exclude_identities_of),
+            )
+        }
+        protocols = [
+            self._source(one, "protocol", ("data", "protocols", i), choice) for i, one in enumerate(block.protocols)
+        ]
+        return block.model_copy(update={"train": train.model_copy(update=update), "protocols": protocols})
 
-    def _format(self, block: Any, provides: str, at: Location, choice: Mapping[grids.Axis, int]) -> Any:
-        if not self._format_known(block.format, provides, (*at, "format"), choice):
+    def _source(self, block: S, provides: str, at: Location, choice: Mapping[grids.Axis, int]) -> S:
+        """A source with its format's options filled in; ``provides``: "training", "protocol" or "" for either."""
+        known = [spec.name for spec in FORMATS if spec.traits.get("provides") == provides or not provides]
+        if block.format not in known:
+            what = f"{provides} format".strip()
+            self._wrong_in_cell((*at, "format"), unknown_name(what, block.format, known), choice)
             return block
-        options, mistakes = FORMATS.get(block.format).resolve(block.options)
+        spec, fields = FORMATS.get(block.format), type(block).model_fields
+        strange = [key for key in block.format_options if key not in spec.defaults]
+        for key in strange:
+            allowed = [*fields, *spec.defaults]
+            self._wrong_in_cell((*at, key), unknown_name(f"field of format {block.format!r}:", key, allowed), choice)
+        options, mistakes = spec.resolve({k: v for k, v in block.format_options.items() if k not in strange})
         for key, problem in mistakes:
             self._wrong_in_cell((*at, key), problem, choice)
-        return type(block)(name=block.name, format=block.format, path=block.path, **options)
+        if block.facts is not None and block.facts not in FACTS:
+            self._wrong_in_cell((*at, "facts"), unknown_name("facts", block.facts, FACTS), choice)
+        return block.model_copy(update=options)
 
     def _report(self, error: ValidationError, at: Location, choice: Mapping[grids.Axis, int]) -> None:
         for item in error.errors(include_url=False):
