@@ -72,7 +72,7 @@ def test_counts_that_were_not_taken_are_not_compared() -> None:
 
 
 def test_facts_that_say_nothing_of_the_source_are_an_error(root: Path) -> None:
-    with pytest.raises(DataError, match="facts of agedb_30 .* say nothing of what format folder counts"):
+    with pytest.raises(DataError, match=r"facts of agedb_30 .* say nothing of what format folder counts"):
         prepared(root, train={"facts": "agedb_30"})
 
 
