@@ -12,13 +12,14 @@ import numpy.typing as npt
 from bench.errors import DataError
 from bench.evaluation.counts import Counts, DetectionCost, thresholds_of
 from bench.evaluation.folds import held_out
-from bench.evaluation.pairs import Bool, Direction, Float, Int, check_folds, check_pairs, first_five
+from bench.evaluation.pairs import Direction, Float, Int, check_folds, check_pairs
 from bench.evaluation.rates import Far, exact_rate, rate_text
+from bench.evaluation.resampling import BLOCK, Sample, draw_people, number_people
 from bench.evaluation.separation import d_primes
 from bench.evaluation.verification import NIST_2016, verify
 
 _CELLS = 2**18
-"""Weights (replicates × pairs) at a time: the working arrays stay within a processor's cache, or hold one replicate."""
+"""Counts (replicates × thresholds or pairs) at a time; they stay within a processor's cache, or hold one replicate."""
 
 
 @dataclass(frozen=True)
@@ -98,97 +99,53 @@ def bootstrap_replicates(
     if replicates < 1:
         raise DataError(f"a bootstrap needs at least 1 replicate, found {replicates}")
     values, genuine = check_pairs(scores, same, direction)
-    index, count = _people(people, genuine)
+    index, count = number_people(people, genuine)
     rates = [exact_rate(far) for far in fars]
     order = np.argsort(-values)
     values, genuine, index = values[order], genuine[order], index[order]
     thresholds = thresholds_of(values[genuine])
-    whole = _Sample.of(values, genuine, index, thresholds)
-    parts: list[_Sample] = []
+    whole = Sample.of(values, genuine, index, thresholds)
+    parts: list[Sample] = []
     if folds is not None:
         fold = check_folds(folds, len(values))[order]
         for name in np.unique(fold):
             held = fold == name
-            parts.append(_Sample.of(values[held], genuine[held], index[held], thresholds))
+            parts.append(Sample.of(values[held], genuine[held], index[held], thresholds))
     draw = np.random.default_rng(seed)
-    rows = max(1, _CELLS // len(values))
+    rows = max(1, _CELLS // max(len(thresholds), min(len(values), BLOCK)))
     found = [
-        _metrics(whole, parts, _times(draw, count, min(rows, replicates - start)), rates, cost)
+        _metrics(whole, parts, draw_people(draw, count, min(rows, replicates - start)), rates, cost)
         for start in range(0, replicates, rows)
     ]
     return {name: np.concatenate([chunk[name] for chunk in found]) for name in found[0]}
 
 
-@dataclass(frozen=True, eq=False)
-class _Sample:
-    """Pairs of a protocol, each kind in falling order of score: scores, counts at thresholds, and whose they are."""
-
-    genuine: Float
-    impostor: Float
-    counts: Counts
-    one: Int
-    first: Int
-    second: Int
-
-    @classmethod
-    def of(cls, scores: Float, same: Bool, people: Int, thresholds: Float) -> _Sample:
-        genuine, impostor = scores[same], scores[~same]
-        first, second = (np.ascontiguousarray(side) for side in people[~same].T)
-        counts = Counts.at(thresholds, genuine[::-1], impostor[::-1])
-        return cls(genuine, impostor, counts, np.ascontiguousarray(people[same, 0]), first, second)
-
-    def weights(self, times: Int) -> tuple[Int, Int]:
-        """How often each genuine (R, M) and each impostor pair (R, N) occurs, given how often each person was drawn."""
-        impostor = times.take(self.first, axis=1)
-        impostor *= times.take(self.second, axis=1)
-        return times.take(self.one, axis=1), impostor
-
-
 def _metrics(
-    whole: _Sample, parts: Sequence[_Sample], times: Int, rates: Iterable[Fraction], cost: DetectionCost
+    whole: Sample, parts: Sequence[Sample], times: Int, rates: Iterable[Fraction], cost: DetectionCost
 ) -> dict[str, Float]:
     # 32 bits are half the work, wherever no sum can leave them.
-    most = int(times.max()) ** 2 * (len(whole.genuine) + len(whole.impostor))
+    most = int(times.max()) ** 2 * (len(whole.genuine.scores) + len(whole.impostor.scores))
     times = times.astype(np.int32 if most < 2**31 else np.int64)
-    weights = whole.weights(times)
-    counts = whole.counts.weighted(*weights)
+    counts, genuine, impostor = whole.weighed(times)
     found = {"accuracy": _accuracy(counts, parts, times)} if parts else {}
     found |= {
         "eer": counts.eer(),
         "auc": counts.auc(),
         "min_dcf": counts.min_dcf(cost),
-        "d_prime": d_primes(whole.genuine, whole.impostor, *weights),
+        "d_prime": d_primes(genuine, impostor),
     }
     return found | {f"tar_at_far_{rate_text(rate)}": counts.tar(rate)[0] for rate in rates}
 
 
-def _accuracy(total: Counts, parts: Sequence[_Sample], times: Int) -> Float:
+def _accuracy(total: Counts, parts: Sequence[Sample], times: Int) -> Float:
     """Mean over the folds that have pairs, (R,); NaN where one of these has training folds with one label."""
     sums, present = np.zeros(len(times)), np.zeros(len(times))
     for part in parts:
-        held = part.counts.weighted(*part.weights(times))
+        held, *_ = part.weighed(times)
         filled = held.genuine + held.impostors > 0
         sums += np.where(filled, held_out(total, held)[0], 0)
         present += filled
     return np.where(present > 0, sums / np.maximum(present, 1), np.nan)
-
-
-def _people(people: npt.ArrayLike, genuine: Bool) -> tuple[Int, int]:
-    """People of both sides as numbers from 0, (P, 2), and how many there are."""
-    who = np.asarray(people)
-    if who.shape != (len(genuine), 2) or not np.issubdtype(who.dtype, np.integer):
-        raise DataError(f"people must be ({len(genuine)}, 2) integers, found {who.shape} {who.dtype}")
-    wrong = np.flatnonzero((who[:, 0] == who[:, 1]) != genuine)
-    if len(wrong):
-        raise DataError(f"people and same disagree on whether pair {first_five(wrong)} is genuine")
-    names = np.unique(who)
-    return np.searchsorted(names, who), len(names)
-
-
-def _times(draw: np.random.Generator, people: int, rows: int) -> Int:
-    """How often each person is drawn, (rows, people), when as many are drawn as there are."""
-    drawn = draw.integers(people, size=(rows, people)) + people * np.arange(rows)[:, None]
-    return np.bincount(drawn.ravel(), minlength=rows * people).reshape(rows, people)
 
 
 def _interval(estimate: float | None, values: Float, level: float, seed: int) -> Interval:

@@ -55,22 +55,6 @@ class Counts:
         above = len(impostor) - np.searchsorted(impostor, thresholds, side="right")
         return cls(accepted[None], passed[None], above[None], np.array([len(genuine)]), np.array([len(impostor)]))
 
-    def weighted(self, genuine: Int, impostor: Int) -> Counts:
-        """The counts when each pair of this one sample occurs as often as it weighs.
-
-        ``genuine`` (R, M), ``impostor`` (R, N): integers ≥ 0, in falling order of score. The sums keep their type.
-        """
-        accept, pass_ = _cumulative(genuine), _cumulative(impostor)
-        passed = pass_.take(self.passed[0], axis=1)
-        tied = not np.array_equal(self.above, self.passed)
-        return Counts(
-            accept.take(self.accepted[0], axis=1),
-            passed,
-            pass_.take(self.above[0], axis=1) if tied else passed,
-            accept[:, -1].astype(np.int64),
-            pass_[:, -1].astype(np.int64),
-        )
-
     def tar(self, far: Fraction) -> tuple[Float, Int, Int]:
         """The largest TAR that lets through at most k = ⌊far·N⌋ impostors, the number of thresholds that do, and k.
 
@@ -129,13 +113,6 @@ class Counts:
 def thresholds_of(genuine: Float) -> Float:
     """The distinct values of sorted scores, falling."""
     return np.unique(genuine)[::-1]
-
-
-def _cumulative(weights: Int) -> Int:
-    """(R, P) → (R, P + 1): the weight of the first 0, 1, …, P pairs."""
-    sums = np.zeros((len(weights), weights.shape[1] + 1), weights.dtype)
-    np.cumsum(weights, axis=1, dtype=weights.dtype, out=sums[:, 1:])
-    return sums
 
 
 def pick(values: Int, at: Int) -> Int:

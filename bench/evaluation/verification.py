@@ -19,7 +19,7 @@ from bench.evaluation.counts import Counts, DetectionCost, thresholds_of
 from bench.evaluation.folds import FoldAccuracy, accuracy_of
 from bench.evaluation.pairs import Direction, Float, Int, check_folds, check_kinds, check_pairs, sign
 from bench.evaluation.rates import Far, exact_rate, rate_text
-from bench.evaluation.separation import d_primes
+from bench.evaluation.separation import Moments, d_primes
 
 NIST_2016 = DetectionCost()
 
@@ -209,6 +209,5 @@ def _tar(counts: Counts, thresholds: Float, rate: Fraction, direction: Direction
 
 
 def _d_prime(genuine: Float, impostor: Float) -> float | None:
-    once = [np.broadcast_to(np.int64(1), (1, len(values))) for values in (genuine, impostor)]
-    (value,) = d_primes(genuine, impostor, *once)
+    (value,) = d_primes(Moments.of(genuine), Moments.of(impostor))
     return None if np.isnan(value) else float(value)
