@@ -20,6 +20,8 @@ from bench.evaluation.verification import NIST_2016, verify
 
 _CELLS = 2**18
 """Counts (replicates × thresholds or pairs) at a time; they stay within a processor's cache, or hold one replicate."""
+_NARROW = 2**31
+"""Sums below this fit 32 bits, which are half the work."""
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,8 @@ def bootstrap_replicates(
 def _metrics(
     whole: Sample, parts: Sequence[Sample], times: Int, rates: Iterable[Fraction], cost: DetectionCost
 ) -> dict[str, Float]:
-    # 32 bits are half the work, wherever no sum can leave them.
     most = int(times.max()) ** 2 * (len(whole.genuine.scores) + len(whole.impostor.scores))
-    times = times.astype(np.int32 if most < 2**31 else np.int64)
+    times = times.astype(np.int32 if most < _NARROW else np.int64)
     counts, genuine, impostor = whole.weighed(times)
     found = {"accuracy": _accuracy(counts, parts, times)} if parts else {}
     found |= {
