@@ -10,7 +10,7 @@ The names below take plain arrays and import no torch::
 """
 
 from bench.evaluation.bootstrap import Interval, bootstrap_intervals, bootstrap_replicates
-from bench.evaluation.counts import DetectionCost
+from bench.evaluation.counts import NIST_2016, DetectionCost
 from bench.evaluation.folds import FoldAccuracy, kfold_accuracy
 from bench.evaluation.proportions import clopper_pearson, wilson
 from bench.evaluation.verification import (
@@ -27,6 +27,7 @@ from bench.evaluation.verification import (
 )
 
 __all__ = [
+    "NIST_2016",
     "DetectionCost",
     "FoldAccuracy",
     "Interval",

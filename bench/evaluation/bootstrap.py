@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import DataError
-from bench.evaluation.counts import Counts, DetectionCost, thresholds_of
-from bench.evaluation.folds import held_out
+from bench.evaluation.counts import NIST_2016, Counts, DetectionCost, thresholds_of
+from bench.evaluation.folds import held_out, number_folds
 from bench.evaluation.pairs import Direction, Float, Int, check_folds, check_pairs
 from bench.evaluation.rates import Far, exact_rate, rate_text
 from bench.evaluation.resampling import BLOCK, Sample, draw_people, number_people
 from bench.evaluation.separation import d_primes
-from bench.evaluation.verification import NIST_2016, verify
+from bench.evaluation.verification import verify
 
 _CELLS = 2**18
 """Counts (replicates × thresholds or pairs) at a time; they stay within a processor's cache, or hold one replicate."""
@@ -96,7 +96,8 @@ def bootstrap_replicates(
     ``people``: (P, 2) integers, the identities of both sides; the other arguments as for `verify`. Raises DataError as
     that does, and where people and ``same`` disagree.
 
-    Exact at any size: the time grows with R·P + F·R·J for J distinct genuine scores, the memory with P alone.
+    Exact at any size: with J distinct genuine scores and F folds the time grows with R·(P + F·J), the memory with
+    P + F·J.
     """
     if replicates < 1:
         raise DataError(f"a bootstrap needs at least 1 replicate, found {replicates}")
@@ -109,9 +110,9 @@ def bootstrap_replicates(
     whole = Sample.of(values, genuine, index, thresholds)
     parts: list[Sample] = []
     if folds is not None:
-        fold = check_folds(folds, len(values))[order]
-        for name in np.unique(fold):
-            held = fold == name
+        names, fold = number_folds(genuine, check_folds(folds, len(values))[order])
+        for number in range(len(names)):
+            held = fold == number
             parts.append(Sample.of(values[held], genuine[held], index[held], thresholds))
     draw = np.random.default_rng(seed)
     rows = max(1, _CELLS // max(len(thresholds), min(len(values), BLOCK)))

@@ -13,10 +13,11 @@ from bench.evaluation.pairs import Float, Int
 
 @dataclass(frozen=True)
 class DetectionCost:
-    """What an error costs: C(t) = c_miss·p_target·FRR(t) + c_fa·(1 − p_target)·FAR(t), positive reals, p_target < 1.
+    """What errors cost: C(t) = c_miss·p_target·FRR(t) + c_fa·(1 − p_target)·FAR(t).
 
-    The defaults are the first operating point of NIST's 2016 Speaker Recognition Evaluation (evaluation plan, section
-    3.1); its second has p_target = .005, and the evaluations of 1996 to 2008 had c_miss = 10.
+    ``p_target`` in (0, 1), the share of genuine pairs that is expected in use; ``c_miss``, ``c_fa`` > 0. The defaults
+    are the first operating point of NIST's 2016 Speaker Recognition Evaluation (its plan, section 3.1); the second has
+    p_target = .005.
     """
 
     p_target: float = 0.01
@@ -29,6 +30,9 @@ class DetectionCost:
         for name, value in (("c_miss", self.c_miss), ("c_fa", self.c_fa)):
             if not 0 < value < np.inf:
                 raise DataError(f"{name} must be positive and finite, found {value}")
+
+
+NIST_2016 = DetectionCost()
 
 
 @dataclass(frozen=True, eq=False)

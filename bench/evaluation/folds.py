@@ -47,15 +47,7 @@ def kfold_accuracy(
 
 def accuracy_of(scores: Float, same: Bool, folds: Int, direction: Direction) -> FoldAccuracy:
     """`kfold_accuracy` of arguments that are checked; of the ``scores``, higher is more alike."""
-    names, index = np.unique(folds, return_inverse=True)
-    if len(names) < 2:
-        raise DataError(f"k-fold accuracy needs at least 2 folds, found {len(names)}")
-    of_kind = np.stack([np.bincount(index[kind], minlength=len(names)) for kind in (same, ~same)])
-    one_label = names[(of_kind == of_kind.sum(axis=1, keepdims=True)).any(axis=0)]
-    if len(one_label):
-        raise DataError(
-            f"without fold {first_five(one_label)} all training pairs have one label, so no threshold can be chosen"
-        )
+    names, index = number_folds(same, folds)
     thresholds = thresholds_of(scores[same])
     total = Counts.at(thresholds, np.sort(scores[same]), np.sort(scores[~same]))
     judged = [
@@ -66,6 +58,23 @@ def accuracy_of(scores: Float, same: Bool, folds: Int, direction: Direction) -> 
     chosen = np.append(thresholds, np.inf)[[at[0] for _, at in judged]]
     sem = per_fold.std(ddof=1) / np.sqrt(len(names))
     return FoldAccuracy(float(per_fold.mean()), float(per_fold.std()), float(sem), per_fold, sign(direction) * chosen)
+
+
+def number_folds(same: Bool, folds: Int) -> tuple[Int, Int]:
+    """The folds' names (F,) and the fold of each pair as a number from 0, (P,).
+
+    DataError where there is one fold only, or where some training folds hold one label.
+    """
+    names, index = np.unique(folds, return_inverse=True)
+    if len(names) < 2:
+        raise DataError(f"k-fold accuracy needs at least 2 folds, found {len(names)}")
+    of_kind = np.stack([np.bincount(index[kind], minlength=len(names)) for kind in (same, ~same)])
+    one_label = names[(of_kind == of_kind.sum(axis=1, keepdims=True)).any(axis=0)]
+    if len(one_label):
+        raise DataError(
+            f"without fold {first_five(one_label)} all training pairs have one label, so no threshold can be chosen"
+        )
+    return names, index
 
 
 def held_out(total: Counts, held: Counts) -> tuple[Float, Int]:

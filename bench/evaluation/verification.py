@@ -15,13 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import DataError
-from bench.evaluation.counts import Counts, DetectionCost, thresholds_of
+from bench.evaluation.counts import NIST_2016, Counts, DetectionCost, thresholds_of
 from bench.evaluation.folds import FoldAccuracy, accuracy_of
 from bench.evaluation.pairs import Direction, Float, Int, check_folds, check_kinds, check_pairs, sign
 from bench.evaluation.rates import Far, exact_rate, rate_text
 from bench.evaluation.separation import Moments, d_primes
-
-NIST_2016 = DetectionCost()
 
 
 @dataclass(frozen=True)

@@ -234,3 +234,6 @@ def test_contradictory_input_is_refused(change, text):
     bootstrap_intervals(**good)
     with pytest.raises(DataError, match=re.escape(text)):
         bootstrap_intervals(**good | change)
+    if "level" not in change:
+        with pytest.raises(DataError, match=re.escape(text)):
+            bootstrap_replicates(**good | change)
