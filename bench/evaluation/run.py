@@ -35,11 +35,12 @@ def evaluate_protocol(
     templates = pool(images, protocol.template, count)
     scores = pair_scores(templates, protocol.pairs)
     found = verify(scores, protocol.same, protocol.fold, fars=options["far"])
+    folds = found.accuracy
     geometry = measure(templates, protocol.template_identity)
     record = {
         "metrics": {**found.metrics(), **geometry.metrics()},
-        "thresholds": [None if np.isinf(t) else float(t) for t in found.accuracy.thresholds],
-        "accuracy_per_fold": found.accuracy.per_fold.tolist(),
+        "thresholds": [None if np.isinf(t) else float(t) for t in folds.thresholds] if folds else None,
+        "accuracy_per_fold": folds.per_fold.tolist() if folds else None,
         "angles": geometry.angles(),
         "options": options,
         "facts": {
@@ -53,9 +54,10 @@ def evaluate_protocol(
     arrays: Arrays = {
         "scores": scores,
         "same": protocol.same.astype(np.uint8),
-        "fold": protocol.fold.astype(np.int64),
         "embeddings": templates.astype(np.float16),
     }
+    if protocol.fold is not None:
+        arrays["fold"] = protocol.fold.astype(np.int64)
     return record, arrays
 
 
