@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.evaluation.bootstrap import Interval
-from bench.evaluation.cosines import PRODUCT_UNIT, STEPS, check_identities, on_device, steps, unit_rows
+from bench.evaluation.cosines import PRODUCT_UNIT, STEPS, check_templates, on_device, steps, unit_rows
 from bench.evaluation.resampling import people_intervals, rates_when_repeated
 from bench.evaluation.verification import Far, Int, TarAtFar, exact_rate, rate_text
 
@@ -154,8 +154,7 @@ class _Pairs:
     def __init__(
         self, embeddings: npt.ArrayLike, identity: npt.ArrayLike, device: str | torch.device, tile: int
     ) -> None:
-        given = np.asarray(embeddings)
-        labels = check_identities(identity, len(given) if given.ndim else 0)
+        given, labels = check_templates(embeddings, identity)
         order = np.argsort(labels, kind="stable")
         self.rows = on_device(unit_rows(given, order), device)
         _, self.person, self.sizes = np.unique(labels[order], return_inverse=True, return_counts=True)

@@ -34,9 +34,7 @@ def unit_rows(embeddings: npt.ArrayLike, order: Int | None = None) -> Rows:
     Only IEEE operations in a fixed order go into it, so that the result is the same on every machine. Raises DataError
     for embeddings that are not real numbers (N, d), or are zero or not finite, naming rows as given.
     """
-    given = np.asarray(embeddings)
-    if given.ndim != 2 or given.shape[1] == 0 or given.dtype.kind not in "fiu":
-        raise DataError(f"embeddings must be real numbers (N, d) with d ≥ 1, found {given.shape} {given.dtype}")
+    given = _table(embeddings)
     which = np.arange(len(given)) if order is None else order
     rows = np.empty(given.shape, np.int32)
     wrong: list[int] = []
@@ -57,12 +55,25 @@ def unit_rows(embeddings: npt.ArrayLike, order: Int | None = None) -> Rows:
     return rows
 
 
+def check_templates(embeddings: npt.ArrayLike, identity: npt.ArrayLike) -> tuple[npt.NDArray[np.number], Int]:
+    """Both as arrays, (N, d) and (N,) int64; DataError unless they are real numbers and an integer for each row."""
+    given = _table(embeddings)
+    return given, check_identities(identity, len(given))
+
+
 def check_identities(identity: npt.ArrayLike, count: int) -> Int:
     """Identities as (N,) int64; DataError unless they are ``count`` integers."""
     labels = np.asarray(identity)
     if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
         raise DataError(f"identities must be ({count},) integers, found {labels.shape} {labels.dtype}")
     return labels.astype(np.int64)
+
+
+def _table(embeddings: npt.ArrayLike) -> npt.NDArray[np.number]:
+    given = np.asarray(embeddings)
+    if given.ndim != 2 or given.shape[1] == 0 or given.dtype.kind not in "fiu":
+        raise DataError(f"embeddings must be real numbers (N, d) with d ≥ 1, found {given.shape} {given.dtype}")
+    return given
 
 
 def on_device(rows: Rows, device: str | torch.device) -> torch.Tensor:

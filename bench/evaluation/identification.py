@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from bench.errors import DataError
 from bench.evaluation.bootstrap import Interval
-from bench.evaluation.cosines import STEPS, check_identities, on_device, steps, unit_rows
+from bench.evaluation.cosines import STEPS, check_identities, check_templates, on_device, steps, unit_rows
 from bench.evaluation.resampling import people_intervals, rates_when_repeated
 from bench.evaluation.verification import Bool, Far, Float, Int, TarAtFar, exact_rate, rate_text, tar_at_far
 
@@ -111,10 +111,11 @@ def search(
     """
     import torch
 
-    enrolled, wanted = unit_rows(gallery), unit_rows(probes)
-    if enrolled.shape[1] != wanted.shape[1]:
-        raise DataError(f"gallery and probes must be of one size d, found {enrolled.shape} and {wanted.shape}")
-    known, who = check_identities(gallery_identity, len(enrolled)), check_identities(probe_identity, len(wanted))
+    templates, known = check_templates(gallery, gallery_identity)
+    samples, who = check_templates(probes, probe_identity)
+    if templates.shape[1] != samples.shape[1]:
+        raise DataError(f"gallery and probes must be of one size d, found {templates.shape} and {samples.shape}")
+    enrolled, wanted = unit_rows(templates), unit_rows(samples)
     columns = on_device(enrolled, device).double().T
     owner = torch.from_numpy(known).to(columns.device)
     rank = np.zeros(len(who), np.int64)
@@ -133,8 +134,7 @@ def search(
 
 def search_within(embeddings: npt.ArrayLike, identity: npt.ArrayLike, *, device: str | torch.device = "cpu") -> Search:
     """`search` in a test set (T, d) without an official gallery, split by `gallery_and_probes`."""
-    given = np.asarray(embeddings)
-    labels = check_identities(identity, len(given) if given.ndim else 0)
+    given, labels = check_templates(embeddings, identity)
     gallery, probes = gallery_and_probes(labels)
     return search(given[gallery], labels[gallery], given[probes], labels[probes], device=device)
 
