@@ -65,7 +65,7 @@ def bootstrap_intervals(
     found = bootstrap_replicates(
         scores, same, people, folds, fars=fars, cost=cost, direction=direction, replicates=replicates, seed=seed
     )
-    return {name: _interval(estimates[name], values, level, seed) for name, values in found.items()}
+    return {name: percentile_interval(estimates[name], values, level, seed) for name, values in found.items()}
 
 
 def bootstrap_replicates(
@@ -150,7 +150,8 @@ def _accuracy(total: Counts, parts: Sequence[Sample], times: Int) -> Float:
     return np.where(present > 0, sums / np.maximum(present, 1), np.nan)
 
 
-def _interval(estimate: float | None, values: Float, level: float, seed: int) -> Interval:
+def percentile_interval(estimate: float | None, values: Float, level: float, seed: int) -> Interval:
+    """The interval that holds the middle ``level`` of the replicates ``values`` (R,), of which NaN has no value."""
     defined = values[~np.isnan(values)]
     low = high = None
     if estimate is not None and len(defined):
