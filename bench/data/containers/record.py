@@ -67,7 +67,7 @@ class RecordFile:
         """The encoded image of this key. Raises DataError naming the record where there is none or it is broken."""
         data, keys, offsets = self._opened()
         key = int(name) if name.isascii() and name.isdigit() and len(name) < 19 else -1
-        found = int(np.searchsorted(keys, key))
+        found = int(keys.searchsorted(key))
         if found == len(keys) or keys[found] != key:
             raise DataError(f"{self.path}: there is no record {name!r}")
         try:
@@ -115,8 +115,11 @@ class RecordFile:
             )
 
     def _opened(self) -> tuple[mmap.mmap, Int, Int]:
-        index = self.path.with_suffix(".idx")
-        return _open(version(self.path), version(index) if index.exists() else None)
+        path = str(self.path)
+        rec = version(path)
+        if rec is None:
+            raise DataError(f"there is no record file {path}")
+        return _open(rec, version(path.removesuffix(".rec") + ".idx"))
 
 
 @functools.lru_cache(maxsize=8)
