@@ -94,7 +94,9 @@ def each_line(file: Path) -> Iterator[tuple[int, str]]:
     """The same as ``lines_of``, one line after the other, for lists too long to be held."""
     try:
         if not file.is_file():
-            raise DataError(f"list file {file} cannot be read: it is no file" if file.exists() else f"no list file {file}")
+            raise DataError(
+                f"list file {file} cannot be read: it is no file" if file.exists() else f"no list file {file}"
+            )
         with file.open("rb") as stream:
             number = 0
             while raw := stream.readline(LONGEST_LINE + 1):
