@@ -23,9 +23,7 @@ PAIRS = {VIEW_2: "lfw", "pairsDevTrain.txt": "lfw_dev_train", "pairsDevTest.txt"
 PEOPLE = ("all", "people.txt", "peopleDevTrain.txt", "peopleDevTest.txt")
 EXPECTED = "'name i j' or 'name i name j', numbers from 1"
 
-PAIRS_OPTION = Option(
-    "pairs", VIEW_2, "list of pairs; the Dev lists (View 1) have no folds", choices=tuple(PAIRS)
-)
+PAIRS_OPTION = Option("pairs", VIEW_2, "list of pairs; the Dev lists (View 1) have no folds", choices=tuple(PAIRS))
 PEOPLE_OPTION = Option("people", "all", "list of the people who are taken; all: every folder", choices=PEOPLE)
 
 
