@@ -169,7 +169,10 @@ class TestTwoLines:
     @pytest.mark.parametrize(
         ("text", "problem"),
         [
-            (TWO_LINES.replace(" 1\n", " 0\n", 1), "pairs_CALFW.txt:1: the two lines of a pair have the numbers 0 and 1"),
+            (
+                TWO_LINES.replace(" 1\n", " 0\n", 1),
+                "CALFW.txt:1: the two lines of a pair have the numbers 0 and 1",
+            ),
             (TWO_LINES.rsplit("\n", 2)[0], "pairs_CALFW.txt:7: a pair is two lines, found one"),
             (TWO_LINES.replace(" 1\n", " -1\n", 1), "pairs_CALFW.txt:1: found number '-1', expected 0 (impostor) or"),
             (TWO_LINES.replace("Ann", "../Ann", 1), "pairs_CALFW.txt:1: '../Ann_Lee_0001.jpg' is no path below"),
