@@ -1,0 +1,152 @@
+"""From embeddings, or scores alone, to the record of one protocol: the same numbers for a suite and for any model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.data.protocols import PackedProtocol, template_identity
+from bench.data.types import Bool, Int, Protocol
+from bench.errors import DataError
+from bench.evaluation.geometry import measure
+from bench.evaluation.templates import Floats, pair_scores, pool, unit_rows
+from bench.evaluation.verification import Verification, verify
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is measured. ``far``: rates of TAR@FAR, exact decimals. ``replicates``: of the bootstrap over people, 0 for
+    no intervals; they are drawn by ``seed``, and ``level`` of them lie inside."""
+
+    far: tuple[str, ...] = ("1e-2", "1e-3")
+    replicates: int = 0
+    seed: int = 0
+    level: float = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A protocol without its pixels: see ``Protocol`` for ``template``, ``template_names``, ``pairs``, ``same``, ``fold``
+    and ``media``. ``images``: N names. ``identity``: (T,) int64, whose face a template shows; where ``named`` is False
+    it is made up from the genuine pairs, so that one person may have several."""
+
+    images: Sequence[str]
+    template: Int
+    template_names: Sequence[str]
+    pairs: Int
+    same: Bool
+    fold: Int | None
+    identity: Int
+    media: Int | None = None
+    named: bool = True
+
+    def digest(self) -> str:
+        """sha256, in hex, over names, templates, media, pairs, labels and folds; not over any image."""
+        total = hashlib.sha256(json.dumps(["comparison", 1, self.images, self.template_names, self.named]).encode())
+        for key in ("template", "media", "pairs", "same", "fold"):
+            array = getattr(self, key)
+            if array is not None:
+                total.update(json.dumps([key, array.shape]).encode())
+                total.update(np.ascontiguousarray(array).tobytes())
+        return total.hexdigest()
+
+
+def comparison(protocol: Protocol | PackedProtocol) -> Comparison:
+    """What a protocol compares. Raises DataError where it contradicts itself."""
+    if isinstance(protocol, PackedProtocol):
+        identity, named = protocol.template_identity, protocol.named
+    else:
+        identity, named = template_identity(protocol), protocol.images.named
+    return Comparison(
+        images=protocol.images.files,
+        template=protocol.template,
+        template_names=protocol.template_names,
+        pairs=protocol.pairs,
+        same=protocol.same,
+        fold=protocol.fold,
+        identity=identity,
+        media=protocol.media,
+        named=named,
+    )
+
+
+def measure_images(raw: npt.ArrayLike, test: Comparison, measures: Measures) -> tuple[Record, Floats, Floats]:
+    """Record, scores (P,) and templates (T, d) of raw image embeddings (N, d) in the order of ``test.images``.
+
+    Raises DataError naming the images whose embedding is zero or not finite, and as `measure_protocol` does.
+    """
+    unit = unit_rows(raw, test.images)
+    templates = pool(unit, test.template, len(test.template_names), test.media)
+    record, scores = measure_protocol(templates, test, measures)
+    record["facts"]["images"] = len(test.images)
+    return record, scores, templates
+
+
+def measure_protocol(templates: Floats, test: Comparison, measures: Measures) -> tuple[Record, Floats]:
+    """Record and scores (P,) float32 of unit template embeddings (T, d): `measure_scores`, and the geometry."""
+    scores = pair_scores(templates, test.pairs)
+    record = measure_scores(scores, test, measures)
+    record["facts"] |= {"templates": len(templates), "dimension": templates.shape[1]}
+    if test.named:
+        geometry = measure(templates, test.identity)
+        record["metrics"] |= geometry.metrics()
+        record["angles"] = geometry.angles()
+        record["facts"] |= geometry.facts()
+    else:
+        record["notes"]["geometry"] = "not measured: the protocol does not say who its people are"
+    return record, scores
+
+
+def measure_scores(scores: npt.ArrayLike, test: Comparison, measures: Measures) -> Record:
+    """Record of scores (P,), higher being more alike, in the order of the protocol's pairs.
+
+    ``metrics``: name → number, None where it cannot be measured, and ``notes`` say why. ``intervals``: metric → ``low``,
+    ``high``, ``undefined`` replicates. ``facts``: counts. Raises DataError for scores that are not finite, or not (P,).
+    """
+    values = np.asarray(scores)
+    if values.shape != test.same.shape:
+        raise DataError(f"the protocol has {len(test.same):,} pairs, found scores of shape {values.shape}")
+    found = verify(values, test.same, test.fold, fars=measures.far)
+    genuine = int(test.same.sum())
+    record: Record = {
+        "metrics": found.metrics(),
+        "notes": _notes(found, len(values) - genuine),
+        "facts": {
+            "pairs": len(values),
+            "genuine": genuine,
+            "impostor": len(values) - genuine,
+            "lists": test.digest(),
+        },
+    }
+    record |= _folds(found)
+    return record
+
+
+def _folds(found: Verification) -> Record:
+    """What the figures and the page read of the k-fold accuracy; nothing where the protocol has no folds."""
+    if found.accuracy is None:
+        return {}
+    return {
+        "thresholds": [None if np.isinf(t) else float(t) for t in found.accuracy.thresholds],
+        "accuracy_per_fold": found.accuracy.per_fold.tolist(),
+    }
+
+
+def _notes(found: Verification, impostors: int) -> dict[str, str]:
+    notes = {}
+    for point in found.tar_at_far:
+        if point.tar is None:
+            notes[f"tar_at_far_{point.far}"] = f"not measurable: {point.far} of {impostors:,} impostor pairs is below one"
+        else:
+            notes[f"tar_at_far_{point.far}"] = f"at most {point.allowed:,} of {impostors:,} impostor pairs pass"
+    if found.accuracy is None:
+        notes["accuracy"] = "not measured: the protocol has no folds"
+    return notes
