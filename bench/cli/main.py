@@ -121,7 +121,9 @@ def report(
 
 @app.command("list")
 def list_(
-    what: Annotated[str, typer.Argument(help="margins, enhancements, backbones, protocols, formats, facts, augmentations")],
+    what: Annotated[
+        str, typer.Argument(help="margins, enhancements, backbones, protocols, formats, facts, augmentations")
+    ],
     pattern: Annotated[str, typer.Argument(help="only names that hold this text; shows timm's too")] = "",
     as_json: AsJson = False,
 ) -> None:

@@ -14,7 +14,7 @@ from bench.catalog.facts import disagreements
 from bench.data.overlap import people_in_both
 from bench.data.resolve import prepare
 from bench.errors import DataError
-from bench.suite.schema import Data
+from bench.suite.data_block import Data
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_counts_that_were_not_taken_are_not_compared() -> None:
 
 
 def test_facts_that_say_nothing_of_the_source_are_an_error(root: Path) -> None:
-    with pytest.raises(DataError, match="facts of agedb_30 .* say nothing of what format folder counts"):
+    with pytest.raises(DataError, match=r"facts of agedb_30 .* say nothing of what format folder counts"):
         prepared(root, train={"facts": "agedb_30"})
 
 
