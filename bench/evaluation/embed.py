@@ -58,9 +58,7 @@ def _embedded(network: Network, batch: Tensor) -> Tensor:
     return found.float()
 
 
-def embed(
-    network: Network, images: PackedImages, rows: Int, *, flip: bool, device: torch.device
-) -> Floats:
+def embed(network: Network, images: PackedImages, rows: Int, *, flip: bool, device: torch.device) -> Floats:
     """Unit embeddings (N, d) float32 of the images at ``rows``; flip fusion adds raw embeddings before normalising."""
     raw = raw_embeddings(network, images, rows, flip=flip, device=device)
     unit: Floats = torch.nn.functional.normalize(raw).cpu().numpy()

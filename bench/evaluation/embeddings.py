@@ -11,6 +11,7 @@ import numpy.typing as npt
 from bench.data.types import Protocol
 from bench.errors import DataError
 from bench.evaluation.matching import in_order, match
+from bench.evaluation.pairs import Direction
 from bench.evaluation.record import Measures, Record, comparison, measure_images, measure_protocol, measure_scores
 from bench.evaluation.templates import Floats, unit_rows
 
@@ -26,8 +27,8 @@ def evaluate_embeddings(
     ``names``: N, as the protocol spells them: an image's path below its folder, or with ``per="template"`` a template's
     name; in any order, others among them are counted as ``extra``. None: the embeddings stand in the protocol's own
     order (``protocol.images.files`` or ``protocol.template_names``). Images are pooled into templates as
-    `bench.evaluation.templates.pool` does. Raises DataError for names that are missing or come twice, and for embeddings
-    that are zero or not finite.
+    `bench.evaluation.templates.pool` does. Raises DataError for names that are missing or come twice, and for
+    embeddings that are zero or not finite.
     """
     test, measures, rows = comparison(protocol), measures or Measures(), np.asarray(embeddings)
     if rows.ndim != 2 or rows.dtype.kind not in "fiu":
@@ -47,7 +48,7 @@ def evaluate_embeddings(
 
 
 def evaluate_scores(
-    protocol: Protocol, scores: npt.ArrayLike, *, direction: str, measures: Measures | None = None
+    protocol: Protocol, scores: npt.ArrayLike, *, direction: Direction, measures: Measures | None = None
 ) -> Record:
     """Record (see `measure_scores`) of scores (P,) in the order of the protocol's pairs.
 

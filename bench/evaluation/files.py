@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import math
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 
 from bench.data.cache import some
 from bench.errors import DataError, unknown_name
+from bench.evaluation.parquet import check_memory, read_parquet
 
 Array = npt.NDArray[Any]
+T = TypeVar("T")
 
 
 def read_embeddings(path: Path, names: Path | None = None) -> tuple[tuple[str, ...] | None, Array]:
@@ -27,7 +30,7 @@ def read_embeddings(path: Path, names: Path | None = None) -> tuple[tuple[str, .
     memory, shapes that disagree.
     """
     readers: dict[str, Callable[[Path], tuple[tuple[str, ...] | None, Array]]] = {
-        ".npz": _npz, ".npy": lambda file: (None, read_npy(file)), ".parquet": _parquet,
+        ".npz": _npz, ".npy": lambda file: (None, read_npy(file)), ".parquet": read_parquet,
     }  # fmt: skip
     if path.suffix not in readers:
         raise DataError(f"{path}: {unknown_name('kind of embedding file', path.suffix, readers)}")
@@ -44,7 +47,7 @@ def read_embeddings(path: Path, names: Path | None = None) -> tuple[tuple[str, .
 
 
 def read_scores(path: Path) -> Array:
-    """Scores (P,) of an ``.npy`` file, or of a ``.csv`` file with one number a line (a first line ``score`` is a header).
+    """Scores (P,) of an ``.npy`` file, or of a ``.csv`` file with a number a line; a first line ``score`` is a header.
 
     Raises DataError with file and line.
     """
@@ -73,6 +76,20 @@ def read_npy(path: Path) -> Array:
         return _array(stream, path.stat().st_size, str(path))
 
 
+def npz_bytes(names: Sequence[str], embeddings: Array) -> bytes:
+    """An ``.npz`` file that `read_embeddings` reads."""
+    stream = io.BytesIO()
+    np.savez(stream, names=np.array(names), embeddings=embeddings)
+    return stream.getvalue()
+
+
+def npy_bytes(scores: Array) -> bytes:
+    """An ``.npy`` file that `read_scores` reads."""
+    stream = io.BytesIO()
+    np.save(stream, scores, allow_pickle=False)
+    return stream.getvalue()
+
+
 def _npz(path: Path) -> tuple[tuple[str, ...], Array]:
     with zipfile.ZipFile(path) as archive:
         held = {info.filename: info for info in archive.infolist()}
@@ -99,74 +116,20 @@ def _array(stream: IO[bytes], size: int, where: str) -> Array:
     if version not in ((1, 0), (2, 0)):
         raise DataError(f"{where}: NumPy format {version[0]}.{version[1]} is not read")
     header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = header(stream)
+    try:
+        shape, fortran, dtype = header(stream)
+    except Exception as error:  # the parser of a hostile header may fail in any way, but runs nothing
+        raise DataError(f"{where}: no array in NumPy's format: {' '.join(str(error).split())[:300]}") from None
     if dtype.hasobject:
-        raise DataError(f"{where}: holds Python objects, which can run any code when they are loaded; store plain arrays")
+        raise DataError(f"{where}: holds Python objects, which can run any code when loaded; store plain arrays")
     needed, left = math.prod(shape) * dtype.itemsize, size - stream.tell()
     if needed != left:
         raise DataError(f"{where}: its header claims {shape} {dtype}, {needed:,} bytes, but {left:,} follow")
-    _check_memory(needed, where)
+    check_memory(needed, where)
     flat = np.frombuffer(stream.read(needed), dtype)
     if len(flat) != math.prod(shape):
         raise DataError(f"{where}: ends after {len(flat):,} of {math.prod(shape):,} numbers")
     return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
-
-
-def _check_memory(needed: int, where: str) -> None:
-    available = psutil.virtual_memory().available
-    if needed > available:
-        raise DataError(f"{where}: needs {needed / 2**30:,.1f} GiB, {available / 2**30:,.1f} GiB of memory are available")
-
-
-def _parquet(path: Path) -> tuple[tuple[str, ...], Array]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise DataError(f"{path}: reading it needs pyarrow: python -m pip install pyarrow") from None
-    with pq.ParquetFile(path) as file:
-        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
-        values = sum(group.column(i).num_values for group in groups for i in range(group.num_columns))
-        _check_memory(8 * values, str(path))
-        table = file.read().combine_chunks()
-    kinds = {field.name: field.type for field in table.schema}
-    found = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
-    text = [name for name, kind in kinds.items() if pa.types.is_string(kind) or pa.types.is_large_string(kind)]
-    lists = [n for n, k in kinds.items() if pa.types.is_list(k) or pa.types.is_large_list(k) or pa.types.is_fixed_size_list(k)]
-    numbers = [name for name, kind in kinds.items() if pa.types.is_floating(kind)]
-    if len(text) != 1 or len(table.column_names) != len(kinds):
-        raise DataError(f"{path}: needs one column of text, the names; its columns: {found}")
-    if len(lists) == 1:
-        rows = _lists(table.column(lists[0]).combine_chunks(), path)
-    elif not lists and numbers and len(numbers) + 1 == len(kinds):
-        rows = np.stack([_numbers(table.column(name).combine_chunks(), path) for name in numbers], axis=1)
-    else:
-        raise DataError(
-            f"{path}: beside the names, needs one column of lists of numbers, or floats in every other column; "
-            f"its columns: {found}"
-        )
-    return tuple(_without_nulls(table.column(text[0]), path).to_pylist()), rows
-
-
-def _lists(column: Any, path: Path) -> Array:
-    """(N, d) of N lists that have one length."""
-    import pyarrow.compute as pc
-
-    lengths = pc.unique(pc.list_value_length(_without_nulls(column, path))).to_pylist()
-    if len(lengths) != 1:
-        raise DataError(f"{path}: embeddings differ in length: {', '.join(map(str, sorted(lengths)[:5]))}")
-    return _numbers(column.flatten(), path).reshape(-1, lengths[0])
-
-
-def _numbers(column: Any, path: Path) -> Array:
-    array: Array = _without_nulls(column, path).to_numpy(zero_copy_only=False)
-    return array
-
-
-def _without_nulls(column: Any, path: Path) -> Any:
-    if column.null_count:
-        raise DataError(f"{path}: {column.null_count} empty fields")
-    return column
 
 
 def _csv_scores(path: Path) -> Array:
@@ -183,11 +146,11 @@ def _csv_scores(path: Path) -> Array:
     return scores
 
 
-def _reading[T](path: Path, read: Callable[[Path], T]) -> T:
+def _reading(path: Path, read: Callable[[Path], T]) -> T:
     """What ``read`` makes of the file. Raises DataError where that is missing, unreadable or damaged."""
     try:
         return read(path)
     except FileNotFoundError:
         raise DataError(f"no file {path}") from None
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError) as error:
+    except (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {' '.join(str(error).split())[:300]}") from None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from bench.data.cache import some
 from bench.data.packed import Progress
 from bench.data.protocols import PackedProtocol
 from bench.errors import BenchError
@@ -31,8 +32,8 @@ class Model:
     pixels: int
     prepare: Prepare
     fed: str
-    device: torch.device = torch.device("cpu")
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    device: torch.device
+    facts: Mapping[str, Any]
 
 
 def onnx_model(
@@ -45,8 +46,9 @@ def onnx_model(
     side = network.pixels or pixels
     if side is None:
         raise BenchError(f"{path}: leaves the size of its images open; pass --pixels")
-    facts = {"kind": "onnx", "file": path.name, "sha256": _sha256(path), "output": network.output}
-    return Model(network, side, preprocessing, str(preprocessing), facts={**facts, "fed": preprocessing.facts()})
+    facts: dict[str, Any] = {"kind": "onnx", "file": path.name, "sha256": _sha256(path), "output": network.output}
+    facts["fed"] = preprocessing.facts()
+    return Model(network, side, preprocessing, str(preprocessing), torch.device("cpu"), facts)
 
 
 def torch_model(
@@ -65,9 +67,7 @@ def torch_model(
         "weights": weights.name if weights else None,
         "sha256": _sha256(weights) if weights else None,
     }
-    return Model(
-        module, pixels, preprocessing, str(preprocessing), device, {**facts, "fed": preprocessing.facts()}
-    )
+    return Model(module, pixels, preprocessing, str(preprocessing), device, {**facts, "fed": preprocessing.facts()})
 
 
 def evaluate_model(
@@ -82,8 +82,10 @@ def evaluate_model(
         model.network, protocol.images, rows, flip=flip, device=model.device, prepare=model.prepare, progress=progress
     )
     embeddings: Floats = raw.cpu().numpy()
-    record, scores, templates = measure_images(embeddings, comparison(protocol), measures)
-    record["facts"]["data"] = protocol.digest
+    record, scores, _ = measure_images(embeddings, comparison(protocol), measures)
+    record["facts"] |= {"data": protocol.digest, "original_sizes": protocol.images.facts["original_sizes"]}
+    if protocol.images.skipped:
+        record["notes"]["images"] = f"left out, for they cannot be read: {some(protocol.images.skipped)}"
     return record, scores, embeddings
 
 

@@ -1,4 +1,4 @@
-"""What a network is fed, stated and recorded: a mismatch here is the commonest reason for numbers that nobody can repeat."""
+"""What a network is fed, stated and recorded: a mismatch here is the commonest reason for numbers nobody can repeat."""
 
 from __future__ import annotations
 
@@ -50,8 +50,10 @@ class Preprocessing:
 def preprocessing(
     *, colour: str = "rgb", scale: str | None = None, mean: str | None = None, std: str | None = None
 ) -> Preprocessing:
-    """From words: a ``scale`` of SCALES (default "-1..1"), or both ``mean`` and ``std``: one number, or three with commas
-    in the order of ``colour``. Raises BenchError saying what is allowed."""
+    """From words: a ``scale`` of SCALES (default "-1..1"), or both ``mean`` and ``std``, of pixels in 0..255.
+
+    These are one number each, or three with commas in the order of ``colour``. Raises BenchError with what is allowed.
+    """
     if colour not in COLOURS:
         raise BenchError(unknown_name("colour", colour, COLOURS))
     if (mean is None) != (std is None) or (mean is not None and scale is not None):

@@ -44,8 +44,8 @@ def find_protocols(
 
     ``names``: short names, such as lfw, each in its folder below ``root``: a folder, "synthetic", or None for the
     environment variable BENCH_DATA_ROOT. With ``format_name`` one protocol is read at ``root`` itself, and at most one
-    name is given, which is what the record calls it. ``options``: fields of a suite's protocol and options of its format,
-    for one protocol. ``synthetic``: fields of a suite's ``data.synthetic``. Raises SuiteError or DataError.
+    name is given, which is what the record calls it. ``options``: fields of a suite's protocol and options of its
+    format, for one protocol. ``synthetic``: fields of a suite's ``data.synthetic``. Raises SuiteError or DataError.
     """
     data = _data_block(_sources(names, format_name, options or {}), root, synthetic or {})
     place = data_root(data, cache, tell)
@@ -77,7 +77,7 @@ def _data_block(sources: list[dict[str, Any]], root: str | None, synthetic: Mapp
     """A suite's data block, checked as there."""
     root = root or os.environ.get("BENCH_DATA_ROOT")
     if not root:
-        raise DataError("no data: pass --root PATH or --root synthetic, or set the environment variable BENCH_DATA_ROOT")
+        raise DataError("no data: pass --root PATH or --root synthetic, or set the variable BENCH_DATA_ROOT")
     if synthetic and root != "synthetic":
         raise SuiteError([_mistake("--synthetic", "is only read with --root synthetic")])
     try:

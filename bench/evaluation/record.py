@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,9 @@ import numpy.typing as npt
 from bench.data.protocols import PackedProtocol, template_identity
 from bench.data.types import Bool, Int, Protocol
 from bench.errors import DataError
-from bench.evaluation.geometry import measure
+from bench.evaluation.bootstrap import bootstrap_intervals
+from bench.evaluation.geometry import PER_IDENTITY, QUADRUPLE, Geometry, measure
+from bench.evaluation.pairs import Direction
 from bench.evaluation.templates import Floats, pair_scores, pool, unit_rows
 from bench.evaluation.verification import Verification, verify
 
@@ -23,8 +25,10 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Measures:
-    """What is measured. ``far``: rates of TAR@FAR, exact decimals. ``replicates``: of the bootstrap over people, 0 for
-    no intervals; they are drawn by ``seed``, and ``level`` of them lie inside."""
+    """What is measured. ``far``: rates of TAR@FAR, exact decimals.
+
+    ``replicates``: of the bootstrap over people, drawn by ``seed``; 0: no intervals. ``level``: their coverage.
+    """
 
     far: tuple[str, ...] = ("1e-2", "1e-3")
     replicates: int = 0
@@ -34,9 +38,11 @@ class Measures:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A protocol without its pixels: see ``Protocol`` for ``template``, ``template_names``, ``pairs``, ``same``, ``fold``
-    and ``media``. ``images``: N names. ``identity``: (T,) int64, whose face a template shows; where ``named`` is False
-    it is made up from the genuine pairs, so that one person may have several."""
+    """A protocol without its pixels; see ``Protocol`` for ``template``, ``pairs``, ``same``, ``fold`` and ``media``.
+
+    ``images``: N names; ``template_names``: T. ``identity``: (T,) int64, whose face a template shows; where ``named``
+    is False it is made up from the genuine pairs, so that one person may have several.
+    """
 
     images: Sequence[str]
     template: Int
@@ -100,53 +106,80 @@ def measure_protocol(templates: Floats, test: Comparison, measures: Measures) ->
         record["metrics"] |= geometry.metrics()
         record["angles"] = geometry.angles()
         record["facts"] |= geometry.facts()
+        record["notes"] |= _geometry_notes(geometry)
     else:
         record["notes"]["geometry"] = "not measured: the protocol does not say who its people are"
     return record, scores
 
 
-def measure_scores(scores: npt.ArrayLike, test: Comparison, measures: Measures) -> Record:
-    """Record of scores (P,), higher being more alike, in the order of the protocol's pairs.
+def measure_scores(
+    scores: npt.ArrayLike, test: Comparison, measures: Measures, *, direction: Direction = "similarity"
+) -> Record:
+    """Record of scores (P,) in the order of the protocol's pairs.
 
-    ``metrics``: name → number, None where it cannot be measured, and ``notes`` say why. ``intervals``: metric → ``low``,
-    ``high``, ``undefined`` replicates. ``facts``: counts. Raises DataError for scores that are not finite, or not (P,).
+    ``metrics``: name → number, None where it cannot be measured; ``notes``: metric or group of them → what to know of
+    it. ``intervals``: metric → ``low``, ``high`` and ``undefined`` replicates; None without a bootstrap. ``thresholds``
+    and ``accuracy_per_fold``: (F,), None without folds. ``facts``: counts. Raises DataError for scores that are not
+    finite, or not (P,).
     """
     values = np.asarray(scores)
     if values.shape != test.same.shape:
         raise DataError(f"the protocol has {len(test.same):,} pairs, found scores of shape {values.shape}")
-    found = verify(values, test.same, test.fold, fars=measures.far)
-    genuine = int(test.same.sum())
-    record: Record = {
+    found = verify(values, test.same, test.fold, fars=measures.far, direction=direction)
+    genuine, folds = int(test.same.sum()), found.accuracy
+    notes = _notes(found, len(values) - genuine)
+    intervals = None
+    if measures.replicates:
+        intervals = _intervals(values, test, measures, direction)
+        if not test.named:
+            notes["intervals"] = (
+                "the protocol does not say who its people are, so one person may be drawn as several: "
+                "the intervals may be too narrow"
+            )
+    return {
         "metrics": found.metrics(),
-        "notes": _notes(found, len(values) - genuine),
+        "intervals": intervals,
+        "thresholds": [None if np.isinf(t) else float(t) for t in folds.thresholds] if folds else None,
+        "accuracy_per_fold": folds.per_fold.tolist() if folds else None,
+        "notes": notes,
+        "measures": asdict(measures),
         "facts": {
             "pairs": len(values),
             "genuine": genuine,
             "impostor": len(values) - genuine,
+            "folds": len(folds.per_fold) if folds else None,
             "lists": test.digest(),
         },
     }
-    record |= _folds(found)
-    return record
 
 
-def _folds(found: Verification) -> Record:
-    """What the figures and the page read of the k-fold accuracy; nothing where the protocol has no folds."""
-    if found.accuracy is None:
-        return {}
-    return {
-        "thresholds": [None if np.isinf(t) else float(t) for t in found.accuracy.thresholds],
-        "accuracy_per_fold": found.accuracy.per_fold.tolist(),
-    }
+def _intervals(values: npt.ArrayLike, test: Comparison, measures: Measures, direction: Direction) -> Record:
+    found = bootstrap_intervals(
+        values, test.same, test.identity[test.pairs], test.fold, fars=measures.far, direction=direction,
+        replicates=measures.replicates, seed=measures.seed, level=measures.level,
+    )  # fmt: skip
+    return {name: {"low": i.low, "high": i.high, "undefined": i.undefined} for name, i in found.items()}
+
+
+def _geometry_notes(geometry: Geometry) -> dict[str, str]:
+    if not geometry.identities:
+        return {"geometry": f"not measurable: needs two people with {QUADRUPLE} templates each"}
+    notes = {"geometry": f"of {geometry.identities:,} people with {geometry.images} templates each"}
+    if geometry.top_axis_share_per_identity is None:
+        notes["top_axis_share_per_identity"] = f"not measurable: needs {PER_IDENTITY} templates of a person"
+    return notes
 
 
 def _notes(found: Verification, impostors: int) -> dict[str, str]:
     notes = {}
     for point in found.tar_at_far:
         if point.tar is None:
-            notes[f"tar_at_far_{point.far}"] = f"not measurable: {point.far} of {impostors:,} impostor pairs is below one"
+            text = f"not measurable: {point.far} of {impostors:,} impostor pairs is less than one"
         else:
-            notes[f"tar_at_far_{point.far}"] = f"at most {point.allowed:,} of {impostors:,} impostor pairs pass"
+            text = f"lets at most {point.allowed:,} of {impostors:,} impostor pairs through"
+        notes[f"tar_at_far_{point.far}"] = text
     if found.accuracy is None:
         notes["accuracy"] = "not measured: the protocol has no folds"
+    if found.d_prime is None:
+        notes["d_prime"] = "not measurable: the scores of each kind are constant"
     return notes

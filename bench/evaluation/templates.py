@@ -30,7 +30,7 @@ def unit_rows(raw: npt.ArrayLike, names: Sequence[str]) -> Floats:
     length = torch.linalg.vector_norm(torch.from_numpy(rows), dim=1).numpy()
     wrong = np.flatnonzero(~(np.isfinite(length) & (length >= SHORTEST)))
     if len(wrong):
-        kinds = [f"{names[row]} ({'zero' if length[row] < SHORTEST else 'not finite'})" for row in wrong]
+        kinds = [f"{names[row]} ({'zero' if length[row] < SHORTEST else 'not finite'})" for row in wrong.tolist()]
         raise DataError(f"{len(wrong)} of {len(rows)} embeddings are zero or not finite in float32: {some(kinds)}")
     result: Floats = unit.numpy()
     return result

@@ -75,8 +75,11 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
 
 def _check_suffix(path: Path) -> None:
     if path.suffix != ".safetensors":
-        raise BenchError(f"--weights {path}: must be a .safetensors file" if path.suffix not in _PICKLES else
-                         f"--weights {path}: {CONVERT}")
+        raise BenchError(
+            f"--weights {path}: must be a .safetensors file"
+            if path.suffix not in _PICKLES
+            else f"--weights {path}: {CONVERT}"
+        )
 
 
 _PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".tar")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from bench.errors import DataError
-from bench.evaluation.verification import auc, eer, kfold_accuracy, roc, tar_at_far, verify
+from bench.evaluation import auc, eer, kfold_accuracy, roc, tar_at_far, verify
 
 
 def slow_kfold(scores, same, folds):
