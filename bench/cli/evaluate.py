@@ -43,7 +43,7 @@ def evaluate(
     root: Annotated[str | None, typer.Option(
         rich_help_panel=DATA, help="folder of the data sets, or `synthetic`; default: BENCH_DATA_ROOT")] = None,
     format_name: Annotated[str | None, typer.Option(
-        "--format", rich_help_panel=DATA, help="read one protocol at the root itself; see `bench list protocols`")] = None,
+        "--format", rich_help_panel=DATA, help="read one protocol at the root itself: lfw, ytf, cfp, …")] = None,
     option: Annotated[list[str] | None, typer.Option(
         rich_help_panel=DATA, metavar="KEY=VALUE", help="option of the protocol, as in a suite")] = None,
     synthetic: Annotated[list[str] | None, typer.Option(
@@ -54,7 +54,7 @@ def evaluate(
     scale: Annotated[str | None, typer.Option(
         rich_help_panel=FEED, help="range of the values: -1..1, 0..1 or 0..255; default: -1..1")] = None,
     mean: Annotated[str | None, typer.Option(
-        rich_help_panel=FEED, help="in place of a range: subtracted, of 0..255; a number, or three with commas")] = None,
+        rich_help_panel=FEED, help="in place of a range: subtracted; a number, or three with commas")] = None,
     std: Annotated[str | None, typer.Option(rich_help_panel=FEED, help="then divided by")] = None,
     flip: Annotated[bool | None, typer.Option(
         "--flip/--no-flip", rich_help_panel=FEED, help="add the mirror image's embedding; default: yes")] = None,

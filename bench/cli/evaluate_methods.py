@@ -215,9 +215,8 @@ def _only_run(known: Sequence[str], asked: str, where: Path) -> str:
 
 def _homeless(given: Options) -> list[str]:
     """Options whose file cannot be written because its folder is missing: better said before hours of work."""
-    return [
-        o for o in ("out", "save_scores", "save_embeddings") if o in given and not given[o].absolute().parent.is_dir()
-    ]
+    written = [option for option in ("out", "save_scores", "save_embeddings") if option in given]
+    return [option for option in written if not given[option].absolute().parent.is_dir()]
 
 
 def _flag(option: str) -> str:

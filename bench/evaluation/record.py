@@ -118,7 +118,7 @@ def measure_scores(
     """Record of scores (P,) in the order of the protocol's pairs.
 
     ``metrics``: name → number, None where it cannot be measured; ``notes``: metric or group of them → what to know of
-    it. ``intervals``: metric → ``low``, ``high`` and ``undefined`` replicates; None without a bootstrap. ``thresholds``
+    it. ``intervals``: measured metric → ``low``, ``high`` and ``undefined`` replicates; None without a bootstrap. ``thresholds``
     and ``accuracy_per_fold``: (F,), None without folds. ``facts``: counts. Raises DataError for scores that are not
     finite, or not (P,).
     """
@@ -158,7 +158,11 @@ def _intervals(values: npt.ArrayLike, test: Comparison, measures: Measures, dire
         values, test.same, test.identity[test.pairs], test.fold, fars=measures.far, direction=direction,
         replicates=measures.replicates, seed=measures.seed, level=measures.level,
     )  # fmt: skip
-    return {name: {"low": i.low, "high": i.high, "undefined": i.undefined} for name, i in found.items()}
+    return {
+        name: {"low": i.low, "high": i.high, "undefined": i.undefined}
+        for name, i in found.items()
+        if i.estimate is not None
+    }
 
 
 def _geometry_notes(geometry: Geometry) -> dict[str, str]:
@@ -166,7 +170,7 @@ def _geometry_notes(geometry: Geometry) -> dict[str, str]:
         return {"geometry": f"not measurable: needs two people with {QUADRUPLE} templates each"}
     notes = {"geometry": f"of {geometry.identities:,} people with {geometry.images} templates each"}
     if geometry.top_axis_share_per_identity is None:
-        notes["top_axis_share_per_identity"] = f"not measurable: needs {PER_IDENTITY} templates of a person"
+        notes["top_axis_share_per_identity"] = f"needs {PER_IDENTITY} templates a person"
     return notes
 
 
@@ -174,12 +178,12 @@ def _notes(found: Verification, impostors: int) -> dict[str, str]:
     notes = {}
     for point in found.tar_at_far:
         if point.tar is None:
-            text = f"not measurable: {point.far} of {impostors:,} impostor pairs is less than one"
+            text = f"not measurable: {impostors:,} impostors"
         else:
-            text = f"lets at most {point.allowed:,} of {impostors:,} impostor pairs through"
+            text = f"at most {point.allowed:,} of {impostors:,} impostors pass"
         notes[f"tar_at_far_{point.far}"] = text
     if found.accuracy is None:
         notes["accuracy"] = "not measured: the protocol has no folds"
     if found.d_prime is None:
-        notes["d_prime"] = "not measurable: the scores of each kind are constant"
+        notes["d_prime"] = "not measurable: constant scores"
     return notes

@@ -38,6 +38,10 @@ _ACCURACY = Metric(
 _KNOWN = {
     "accuracy": _ACCURACY,
     "accuracy_fold_sd": Metric("fold sd", "%", 100, None, "fold sd: standard deviation over the folds, ddof 0"),
+    "accuracy_sem": Metric("fold SEM", "%", 100, None, "fold SEM: standard error of the mean over the folds, ddof 1"),
+    "threshold_mean": Metric("threshold", "", 1, None, "threshold: mean of the folds' thresholds"),
+    "min_dcf": Metric("minDCF", "", 1, False, "minDCF: least normalised cost of decisions at one threshold"),
+    "d_prime": Metric("d′", "", 1, True, "d′: distance of the two kinds' mean scores in pooled standard deviations"),
     "eer": Metric("EER", "%", 100, False, "EER: where false accepts and false rejects are equally frequent"),
     "auc": Metric("AUC", "%", 100, True, "AUC: area under the ROC curve over all pairs"),
     "isotropy": Metric("isotropy", "", 1, True, "isotropy: 1 if a class spreads alike in every direction"),
