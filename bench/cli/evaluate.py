@@ -24,7 +24,8 @@ def evaluate(
     checkpoint: Annotated[str | None, typer.Option(
         rich_help_panel=WHAT, metavar="RUN", help="a trained run's id, or the beginning of it")] = None,
     module: Annotated[str | None, typer.Option(
-        rich_help_panel=WHAT, metavar="PLACE:NAME", help="package.module:factory (its code runs), or timm:NAME")] = None,
+        rich_help_panel=WHAT, metavar="PLACE:NAME",
+        help="package.module:factory (runs its code), or timm:NAME")] = None,
     names: Annotated[Path | None, typer.Option(
         rich_help_panel=WHAT, metavar="FILE", help="text: the images of an .npy file, a line each")] = None,
     in_order: Annotated[bool | None, typer.Option(
@@ -88,7 +89,7 @@ def evaluate(
     given = {name: value for name, value in context.params.items() if value not in (None, [], ())}
     source = one_source(given)
     fars = sorted({exact_rate(text.strip()) for text in far.split(",")}, reverse=True)
-    measures = Measures(far=tuple(rate_text(rate) for rate in fars), replicates=bootstrap, seed=seed)
+    measures = Measures(far=tuple(rate_text(rate) for rate in fars), bootstrap=bootstrap, seed=seed)
     with Live(Console(stderr=True, highlight=False, soft_wrap=True)) as live:
         tests = find_protocols(
             protocols or [], root=root, format_name=format_name, options=parse_pairs("--option", option),

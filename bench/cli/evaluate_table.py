@@ -9,7 +9,8 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from bench.report.metrics import metric, protocol_label
+from bench.catalog.metrics import metric
+from bench.report.labels import protocol_label
 
 
 def print_tables(result: Mapping[str, Any]) -> None:
@@ -63,7 +64,7 @@ def _sizes(counts: Mapping[str, int]) -> str:
 
 def _table(record: Mapping[str, Any]) -> Table:
     """A row a metric that was measured, or whose note says why it was not."""
-    intervals, notes, measures = record["intervals"] or {}, record["notes"], record["measures"]
+    intervals, notes, measures = record["intervals"], record["notes"], record["measures"]
     table = Table(box=SIMPLE, pad_edge=False)
     table.add_column("metric", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)
@@ -101,6 +102,6 @@ def _note_lines(record: Mapping[str, Any]) -> list[str]:
         undefined = max(i["undefined"] for i in record["intervals"].values())
         some = f", up to {undefined:,} of which have no value" if undefined else ""
         lines.append(
-            f"intervals: {measures['replicates']:,} bootstrap replicates over people, seed {measures['seed']}{some}"
+            f"intervals: {measures['bootstrap']:,} bootstrap replicates over people, seed {measures['seed']}{some}"
         )
     return lines

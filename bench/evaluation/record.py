@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,8 +14,9 @@ import numpy.typing as npt
 from bench.data.protocols import PackedProtocol, template_identity
 from bench.data.types import Bool, Int, Protocol
 from bench.errors import DataError
-from bench.evaluation.bootstrap import bootstrap_intervals
+from bench.evaluation.bootstrap import Interval, bootstrap_intervals
 from bench.evaluation.geometry import PER_IDENTITY, QUADRUPLE, Geometry, measure
+from bench.evaluation.geometry_intervals import geometry_intervals
 from bench.evaluation.pairs import Direction
 from bench.evaluation.templates import Floats, pair_scores, pool, unit_rows
 from bench.evaluation.verification import Verification, verify
@@ -27,11 +28,11 @@ Record = dict[str, Any]
 class Measures:
     """What is measured. ``far``: rates of TAR@FAR, exact decimals.
 
-    ``replicates``: of the bootstrap over people, drawn by ``seed``; 0: no intervals. ``level``: their coverage.
+    ``bootstrap``: replicates over people, drawn by ``seed``; 0: no intervals. ``level``: their coverage.
     """
 
     far: tuple[str, ...] = ("1e-2", "1e-3")
-    replicates: int = 0
+    bootstrap: int = 0
     seed: int = 0
     level: float = 0.95
 
@@ -105,6 +106,9 @@ def measure_protocol(templates: Floats, test: Comparison, measures: Measures) ->
         geometry = measure(templates, test.identity)
         record["metrics"] |= geometry.metrics()
         record["angles"] = geometry.angles()
+        if measures.bootstrap:
+            drawn = {"replicates": measures.bootstrap, "seed": measures.seed, "level": measures.level}
+            record["intervals"] |= _plain(geometry_intervals(geometry, **drawn))
         record["facts"] |= geometry.facts()
         record["notes"] |= _geometry_notes(geometry)
     else:
@@ -118,9 +122,9 @@ def measure_scores(
     """Record of scores (P,) in the order of the protocol's pairs.
 
     ``metrics``: name → number, None where it cannot be measured; ``notes``: metric or group of them → what to know of
-    it. ``intervals``: measured metric → ``low``, ``high`` and ``undefined`` replicates; None without a bootstrap. ``thresholds``
-    and ``accuracy_per_fold``: (F,), None without folds. ``facts``: counts. Raises DataError for scores that are not
-    finite, or not (P,).
+    it. ``intervals``: measured metric → ``low``, ``high`` and ``undefined`` replicates; empty without a bootstrap.
+    ``thresholds`` and ``accuracy_per_fold``: (F,), None without folds. ``facts``: counts. Raises DataError for scores
+    that are not finite, or not (P,).
     """
     values = np.asarray(scores)
     if values.shape != test.same.shape:
@@ -128,9 +132,13 @@ def measure_scores(
     found = verify(values, test.same, test.fold, fars=measures.far, direction=direction)
     genuine, folds = int(test.same.sum()), found.accuracy
     notes = _notes(found, len(values) - genuine)
-    intervals = None
-    if measures.replicates:
-        intervals = _intervals(values, test, measures, direction)
+    intervals: Record = {}
+    if measures.bootstrap:
+        found_intervals = bootstrap_intervals(
+            values, test.same, test.identity[test.pairs], test.fold, fars=measures.far, direction=direction,
+            replicates=measures.bootstrap, seed=measures.seed, level=measures.level,
+        )  # fmt: skip
+        intervals = _plain(found_intervals)
         if not test.named:
             notes["intervals"] = (
                 "the protocol does not say who its people are, so one person may be drawn as several: "
@@ -153,14 +161,11 @@ def measure_scores(
     }
 
 
-def _intervals(values: npt.ArrayLike, test: Comparison, measures: Measures, direction: Direction) -> Record:
-    found = bootstrap_intervals(
-        values, test.same, test.identity[test.pairs], test.fold, fars=measures.far, direction=direction,
-        replicates=measures.replicates, seed=measures.seed, level=measures.level,
-    )  # fmt: skip
+def _plain(intervals: Mapping[str, Interval]) -> Record:
+    """As they stand in a record: of what was measured only."""
     return {
         name: {"low": i.low, "high": i.high, "undefined": i.undefined}
-        for name, i in found.items()
+        for name, i in intervals.items()
         if i.estimate is not None
     }
 

@@ -32,7 +32,9 @@ def evaluate_protocol(
     begun = time.monotonic()
     rows = np.arange(len(protocol.template))
     raw = raw_embeddings(backbone, protocol.images, rows, flip=options["flip"], device=device).cpu().numpy()
-    record, scores, templates = measure_images(raw, comparison(protocol), Measures(far=tuple(options["far"])))
+    record, scores, templates = measure_images(
+        raw, comparison(protocol), Measures(far=tuple(options["far"]), bootstrap=options["bootstrap"])
+    )
     arrays: Arrays = {
         "scores": scores,
         "same": protocol.same.astype(np.uint8),
