@@ -103,17 +103,22 @@ def measure_protocol(templates: Floats, test: Comparison, measures: Measures) ->
     record = measure_scores(scores, test, measures)
     record["facts"] |= {"templates": len(templates), "dimension": templates.shape[1]}
     if test.named:
-        geometry = measure(templates, test.identity)
-        record["metrics"] |= geometry.metrics()
-        record["angles"] = geometry.angles()
-        if measures.bootstrap:
-            drawn = {"replicates": measures.bootstrap, "seed": measures.seed, "level": measures.level}
-            record["intervals"] |= _plain(geometry_intervals(geometry, **drawn))
-        record["facts"] |= geometry.facts()
-        record["notes"] |= _geometry_notes(geometry)
+        _add_geometry(record, templates, test, measures)
     else:
         record["notes"]["geometry"] = "not measured: the protocol does not say who its people are"
     return record, scores
+
+
+def _add_geometry(record: Record, templates: Floats, test: Comparison, measures: Measures) -> None:
+    geometry = measure(templates, test.identity)
+    record["metrics"] |= geometry.metrics()
+    record["angles"] = geometry.angles()
+    record["facts"] |= geometry.facts()
+    record["notes"] |= _geometry_notes(geometry)
+    if measures.bootstrap:
+        record["intervals"] |= _plain(
+            geometry_intervals(geometry, replicates=measures.bootstrap, seed=measures.seed, level=measures.level)
+        )
 
 
 def measure_scores(
@@ -134,11 +139,13 @@ def measure_scores(
     notes = _notes(found, len(values) - genuine)
     intervals: Record = {}
     if measures.bootstrap:
-        found_intervals = bootstrap_intervals(
-            values, test.same, test.identity[test.pairs], test.fold, fars=measures.far, direction=direction,
-            replicates=measures.bootstrap, seed=measures.seed, level=measures.level,
+        people = test.identity[test.pairs]
+        intervals = _plain(
+            bootstrap_intervals(
+                values, test.same, people, test.fold, fars=measures.far, direction=direction,
+                replicates=measures.bootstrap, seed=measures.seed, level=measures.level,
+            )
         )  # fmt: skip
-        intervals = _plain(found_intervals)
         if not test.named:
             notes["intervals"] = (
                 "the protocol does not say who its people are, so one person may be drawn as several: "

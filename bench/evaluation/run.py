@@ -32,9 +32,8 @@ def evaluate_protocol(
     begun = time.monotonic()
     rows = np.arange(len(protocol.template))
     raw = raw_embeddings(backbone, protocol.images, rows, flip=options["flip"], device=device).cpu().numpy()
-    record, scores, templates = measure_images(
-        raw, comparison(protocol), Measures(far=tuple(options["far"]), bootstrap=options["bootstrap"])
-    )
+    measures = Measures(far=tuple(options["far"]), bootstrap=options["bootstrap"])
+    record, scores, templates = measure_images(raw, comparison(protocol), measures)
     arrays: Arrays = {
         "scores": scores,
         "same": protocol.same.astype(np.uint8),
