@@ -33,9 +33,10 @@ def _model_lines(model: Mapping[str, Any]) -> list[str]:
         return [f"embeddings {what}: {model['rows']:,} rows, matched to each {model['per']}; flip test: not applied"]
     if model["kind"] == "scores":
         return [f"scores {what}: {model['direction']}"]
+    digest = f", sha256 {model['sha256'][:12]}" if model["sha256"] else ""
     side, mirror = model["pixels"], "own + mirror image's, then normalised" if model["flip"] else "none"
     return [
-        f"{model['kind']} {what}, sha256 {(model['sha256'] or 'of no file')[:12]}, on {model['device']}",
+        f"{model['kind']} {what}{digest}, on {model['device']}",
         f"fed: {side} × {side} pixels, {model['said']}; flip test: {mirror}",
     ]
 

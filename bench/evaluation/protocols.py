@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bench.data.cache import cache_root
 from bench.data.protocols import PackedProtocol, open_protocol, pack_protocol
 from bench.data.resolve import Tell, check_facts, data_root, read_source
 from bench.data.types import Protocol
@@ -38,7 +39,7 @@ class FoundProtocol:
 
 def find_protocols(
     names: Sequence[str], *, root: str | None, format_name: str | None = None, options: Mapping[str, Any] | None = None,
-    synthetic: Mapping[str, Any] | None = None, cache: Path, tell: Tell | None = None,
+    synthetic: Mapping[str, Any] | None = None, cache: Path | None = None, tell: Tell | None = None,
 ) -> list[FoundProtocol]:  # fmt: skip
     """Reads the lists of protocols; no image is decoded.
 
@@ -48,7 +49,7 @@ def find_protocols(
     format, for one protocol. ``synthetic``: fields of a suite's ``data.synthetic``. Raises SuiteError or DataError.
     """
     data = _data_block(_sources(names, format_name, options or {}), root, synthetic or {})
-    place = data_root(data, cache, tell)
+    place = data_root(data, cache or cache_root(), tell)
     found = []
     for source in data.protocols:
         notes: dict[str, None] = {}
