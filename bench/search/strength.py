@@ -200,7 +200,8 @@ def baseline_interval(suite: Suite, store: Store, found: Found) -> tuple[float, 
 
     from bench.data.packed import open_packed
     from bench.evaluation import bootstrap_intervals
-    from bench.evaluation.embed import embed, pair_scores
+    from bench.evaluation.embed import embed
+    from bench.evaluation.templates import pair_scores
     from bench.scheduling.validation import MOST_IMAGES, some_people, validation_pairs
     from bench.scheduling.worker import load_trained
     from bench.training.loop import split_identities
