@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from bench.errors import BenchError, Mistake, SuiteError, nearest
+from bench.errors import BenchError, DataError, Mistake, SuiteError, nearest
 from bench.suite.source import parse_value
 
 if TYPE_CHECKING:
@@ -81,6 +81,23 @@ def parse_pairs(what: str, words: Sequence[str] | None) -> dict[str, Any]:
     if mistakes:
         raise SuiteError(mistakes)
     return pairs
+
+
+def parse_rates(text: str) -> tuple[str, ...]:
+    """``"1e-3, .01"`` as ``("1e-2", "1e-3")``. Raises DataError for what is no rate."""
+    from bench.evaluation.rates import exact_rate, rate_text
+
+    rates = {exact_rate(word.strip()) for word in text.split(",") if word.strip()}
+    return tuple(rate_text(rate) for rate in sorted(rates, reverse=True))
+
+
+def parse_ranks(text: str) -> tuple[int, ...]:
+    """``"5,1"`` as ``(1, 5)``. Raises DataError for what is no rank."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    wrong = [word for word in words if not (word.isascii() and word.isdigit() and int(word))]
+    if wrong:
+        raise DataError(f"a rank is a whole number from 1, found {wrong[0]!r}")
+    return tuple(sorted({int(word) for word in words}))
 
 
 def make_method(source: str, given: Options) -> Method:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.data.protocols import PackedProtocol, template_identity
-from bench.data.types import Bool, Int, Protocol
 from bench.errors import DataError
+from bench.evaluation.all_pairs import all_pairs, all_pairs_intervals
 from bench.evaluation.bootstrap import Interval, bootstrap_intervals
 from bench.evaluation.geometry import PER_IDENTITY, QUADRUPLE, Geometry, measure
 from bench.evaluation.geometry_intervals import geometry_intervals
+from bench.evaluation.identification import identification_intervals, identify, search_within
+from bench.evaluation.lists import ProtocolLists
 from bench.evaluation.pairs import Direction
 from bench.evaluation.templates import Floats, pair_scores, pool, unit_rows
 from bench.evaluation.verification import Verification, verify
@@ -26,66 +25,28 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Measures:
-    """What is measured. ``far``: rates of TAR@FAR, exact decimals.
+    """What is measured. ``far``: rates of TAR@FAR, exact decimals; ``all_pairs_far``: of every template against every
+    other; ``ranks`` and ``fpir``: of identification; empty: not measured.
 
-    ``bootstrap``: replicates over people, drawn by ``seed``; 0: no intervals. ``level``: their coverage.
+    ``bootstrap``: replicates over people, drawn by ``seed``; 0: no intervals. ``level``: their coverage. ``device``:
+    where the products of all pairs are made; it changes no bit.
     """
 
     far: tuple[str, ...] = ("1e-2", "1e-3")
+    all_pairs_far: tuple[str, ...] = ()
+    ranks: tuple[int, ...] = ()
+    fpir: tuple[str, ...] = ()
     bootstrap: int = 0
     seed: int = 0
     level: float = 0.95
+    device: str = field(default="cpu", compare=False)
+
+    def told(self) -> Record:
+        """As it stands in a record."""
+        return {key: value for key, value in asdict(self).items() if key != "device"}
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """A protocol without its pixels; see ``Protocol`` for ``template``, ``pairs``, ``same``, ``fold`` and ``media``.
-
-    ``images``: N names; ``template_names``: T. ``identity``: (T,) int64, whose face a template shows; where ``named``
-    is False it is made up from the genuine pairs, so that one person may have several.
-    """
-
-    images: Sequence[str]
-    template: Int
-    template_names: Sequence[str]
-    pairs: Int
-    same: Bool
-    fold: Int | None
-    identity: Int
-    media: Int | None = None
-    named: bool = True
-
-    def digest(self) -> str:
-        """sha256, in hex, over names, templates, media, pairs, labels and folds; not over any image."""
-        total = hashlib.sha256(json.dumps(["comparison", 1, self.images, self.template_names, self.named]).encode())
-        for key in ("template", "media", "pairs", "same", "fold"):
-            array = getattr(self, key)
-            if array is not None:
-                total.update(json.dumps([key, array.shape]).encode())
-                total.update(np.ascontiguousarray(array).tobytes())
-        return total.hexdigest()
-
-
-def comparison(protocol: Protocol | PackedProtocol) -> Comparison:
-    """What a protocol compares. Raises DataError where it contradicts itself."""
-    if isinstance(protocol, PackedProtocol):
-        identity, named = protocol.template_identity, protocol.named
-    else:
-        identity, named = template_identity(protocol), protocol.images.named
-    return Comparison(
-        images=protocol.images.files,
-        template=protocol.template,
-        template_names=protocol.template_names,
-        pairs=protocol.pairs,
-        same=protocol.same,
-        fold=protocol.fold,
-        identity=identity,
-        media=protocol.media,
-        named=named,
-    )
-
-
-def measure_images(raw: npt.ArrayLike, test: Comparison, measures: Measures) -> tuple[Record, Floats, Floats]:
+def measure_images(raw: npt.ArrayLike, test: ProtocolLists, measures: Measures) -> tuple[Record, Floats, Floats]:
     """Record, scores (P,) and templates (T, d) of raw image embeddings (N, d) in the order of ``test.images``.
 
     Raises DataError naming the images whose embedding is zero or not finite, and as `measure_protocol` does.
@@ -97,19 +58,58 @@ def measure_images(raw: npt.ArrayLike, test: Comparison, measures: Measures) -> 
     return record, scores, templates
 
 
-def measure_protocol(templates: Floats, test: Comparison, measures: Measures) -> tuple[Record, Floats]:
+def measure_protocol(templates: Floats, test: ProtocolLists, measures: Measures) -> tuple[Record, Floats]:
     """Record and scores (P,) float32 of unit template embeddings (T, d): `measure_scores`, and the geometry."""
     scores = pair_scores(templates, test.pairs)
     record = measure_scores(scores, test, measures)
     record["facts"] |= {"templates": len(templates), "dimension": templates.shape[1]}
     if test.named:
         _add_geometry(record, templates, test, measures)
+        _add_all_pairs(record, templates, test, measures)
+        _add_identification(record, templates, test, measures)
     else:
-        record["notes"]["geometry"] = "not measured: the protocol does not say who its people are"
+        unknown = "not measured: the protocol does not say who its people are"
+        record["notes"] |= dict.fromkeys(("geometry", "all pairs", "identification"), unknown)
     return record, scores
 
 
-def _add_geometry(record: Record, templates: Floats, test: Comparison, measures: Measures) -> None:
+def _add_all_pairs(record: Record, templates: Floats, test: ProtocolLists, measures: Measures) -> None:
+    if not measures.all_pairs_far:
+        return
+    asked: Record = {"fars": measures.all_pairs_far, "device": measures.device}
+    found = all_pairs(templates, test.identity, **asked)
+    record["metrics"] |= found.metrics()
+    record["facts"] |= found.facts()
+    record["notes"] |= {
+        f"all_pairs_tar_at_far_{point.far}": f"not measurable: {found.genuine:,} genuine, {found.impostor:,} impostors"
+        if point.tar is None
+        else f"at most {point.allowed:,} of {found.impostor:,} impostors pass"
+        for point in found.tar_at_far
+    }
+    if measures.bootstrap:
+        drawn: Record = {"replicates": measures.bootstrap, "seed": measures.seed, "level": measures.level}
+        record["intervals"] |= _plain(all_pairs_intervals(templates, test.identity, **asked, **drawn))
+
+
+def _add_identification(record: Record, templates: Floats, test: ProtocolLists, measures: Measures) -> None:
+    if not (measures.ranks or measures.fpir):
+        return
+    asked: Record = {"ranks": measures.ranks, "fpirs": measures.fpir}
+    searched = search_within(templates, test.identity, device=measures.device)
+    found = identify(searched, **asked)
+    record["metrics"] |= found.metrics()
+    record["facts"] |= found.facts()
+    unmeasured = f"not measurable: {found.mated:,} probes with a mate, {found.unmated:,} without"
+    record["notes"] |= {name: unmeasured for name, value in found.metrics().items() if value is None}
+    record["notes"]["identification"] = (
+        f"{found.gallery:,} in the gallery; {found.mated:,} probes with a mate there, {found.unmated:,} without"
+    )
+    if measures.bootstrap:
+        drawn: Record = {"replicates": measures.bootstrap, "seed": measures.seed, "level": measures.level}
+        record["intervals"] |= _plain(identification_intervals(searched, **asked, **drawn))
+
+
+def _add_geometry(record: Record, templates: Floats, test: ProtocolLists, measures: Measures) -> None:
     geometry = measure(templates, test.identity)
     record["metrics"] |= geometry.metrics()
     record["angles"] = geometry.angles()
@@ -122,7 +122,7 @@ def _add_geometry(record: Record, templates: Floats, test: Comparison, measures:
 
 
 def measure_scores(
-    scores: npt.ArrayLike, test: Comparison, measures: Measures, *, direction: Direction = "similarity"
+    scores: npt.ArrayLike, test: ProtocolLists, measures: Measures, *, direction: Direction = "similarity"
 ) -> Record:
     """Record of scores (P,) in the order of the protocol's pairs.
 
@@ -157,7 +157,7 @@ def measure_scores(
         "thresholds": [None if np.isinf(t) else float(t) for t in folds.thresholds] if folds else None,
         "accuracy_per_fold": folds.per_fold.tolist() if folds else None,
         "notes": notes,
-        "measures": asdict(measures),
+        "measures": measures.told(),
         "facts": {
             "pairs": len(values),
             "genuine": genuine,

@@ -13,7 +13,8 @@ from bench.data.protocols import PackedProtocol
 from bench.data.types import Int
 from bench.evaluation.embed import raw_embeddings
 from bench.evaluation.geometry import measure, pull_isotropy
-from bench.evaluation.record import Measures, comparison, measure_images
+from bench.evaluation.lists import lists_of
+from bench.evaluation.record import Measures, measure_images
 from bench.losses.head import MarginHead
 from bench.suite.seeds import seed_for
 
@@ -32,8 +33,15 @@ def evaluate_protocol(
     begun = time.monotonic()
     rows = np.arange(len(protocol.template))
     raw = raw_embeddings(backbone, protocol.images, rows, flip=options["flip"], device=device).cpu().numpy()
-    measures = Measures(far=tuple(options["far"]), bootstrap=options["bootstrap"])
-    record, scores, templates = measure_images(raw, comparison(protocol), measures)
+    measures = Measures(
+        far=tuple(options["far"]),
+        all_pairs_far=tuple(options["all_pairs_far"]),
+        ranks=tuple(options["ranks"]),
+        fpir=tuple(options["fpir"]),
+        bootstrap=options["bootstrap"],
+        device=device.type,
+    )
+    record, scores, templates = measure_images(raw, lists_of(protocol), measures)
     arrays: Arrays = {
         "scores": scores,
         "same": protocol.same.astype(np.uint8),
