@@ -89,15 +89,7 @@ def decode(source: bytes | Pixels, pixels: int) -> tuple[Pixels, tuple[int, int]
     already keeps its exact pixels. Raises ValueError for what is no 8-bit image or claims more than 64 million pixels;
     Pillow's own errors pass.
     """
-    with Image.open(io.BytesIO(source)) if isinstance(source, bytes) else Image.fromarray(source) as image:
-        size = image.size
-        if size[0] * size[1] > MOST_PIXELS:
-            raise ValueError(f"claims {size[0]}x{size[1]} pixels; at most {MOST_PIXELS} are read")
-        if image.mode not in EIGHT_BIT_MODES:
-            raise ValueError(f"pixel format {image.mode}; convert it to 8 bits a channel")
-        ImageOps.exif_transpose(image, in_place=True)
-        # Pillow warns when it converts some palettes with transparency straight to RGB.
-        rgb = (image.convert("RGBA") if image.has_transparency_data else image).convert("RGB")
+    rgb, size = upright(source)
     width, height = rgb.size
     side = min(width, height)
     if width != height:
@@ -106,6 +98,22 @@ def decode(source: bytes | Pixels, pixels: int) -> tuple[Pixels, tuple[int, int]
     if side != pixels:
         rgb = rgb.resize((pixels, pixels), Image.Resampling.BILINEAR)
     return np.asarray(rgb), size
+
+
+def upright(source: bytes | Pixels) -> tuple[Image.Image, tuple[int, int]]:
+    """One whole image, encoded or as raw RGB, upright by its EXIF tag and in RGB; and its stored (width, height).
+
+    Raises as ``decode`` does.
+    """
+    with Image.open(io.BytesIO(source)) if isinstance(source, bytes) else Image.fromarray(source) as image:
+        size = image.size
+        if size[0] * size[1] > MOST_PIXELS:
+            raise ValueError(f"claims {size[0]}x{size[1]} pixels; at most {MOST_PIXELS} are read")
+        if image.mode not in EIGHT_BIT_MODES:
+            raise ValueError(f"pixel format {image.mode}; convert it to 8 bits a channel")
+        ImageOps.exif_transpose(image, in_place=True)
+        # Pillow warns when it converts some palettes with transparency straight to RGB.
+        return (image.convert("RGBA") if image.has_transparency_data else image).convert("RGB"), size
 
 
 def _grey(rows: npt.NDArray[np.uint8]) -> int:
