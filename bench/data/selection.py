@@ -61,7 +61,7 @@ def choose_people(
             )
     wanted, unwanted = known if include is None else set(include), set(exclude)
     kept = np.array([name in wanted and name not in unwanted for name in images.identities])
-    return _left(images, kept, "on the lists of people")
+    return _left(images, kept, "their names on the lists")
 
 
 def subsample(

@@ -53,30 +53,31 @@ class Union:
 def unite(sources: Sequence[ImageList], *, people: Literal["different", "by_name"]) -> ImageList:
     """The images of all sources, source by source, as one list.
 
-    ``different``: no person is in two sources, and one who is by name is an error; where a source names nobody, its
-    people are called ``NUMBER/NAME``. ``by_name``: people whose names have the same letters are one person, called as
-    in the first source that has them; every source must name its people.
+    ``different``: no person is in two sources, and one who is by name is an error. ``by_name``: people whose names have
+    the same letters are one person, called as in the first source that has them; every source must name its people.
+    People without a name, or with one that has no letters, match nobody and are called ``NUMBER/NAME``.
     """
     nameless = [str(source.where) for source in sources if not source.named]
     if people == "by_name" and nameless:
         raise DataError(
             f"people cannot be matched by name: {', '.join(nameless)} names nobody; say `people: different`"
         )
-    called: list[list[str]] = [
-        list(source.identities) if source.named else [f"{number}/{name}" for name in source.identities]
+    called = [
+        [name if source.named and normalise(name) else f"{number}/{name}" for name in source.identities]
         for number, source in enumerate(sources)
     ]
     known: dict[str, str] = {}
     shared: dict[str, None] = {}
-    for names in called:
+    for source, names in zip(sources, called, strict=True):
         met: dict[str, str] = {}
         for i, name in enumerate(names):
-            key = normalise(name) or name
+            key = normalise(name) if source.named else ""
             if key in known:
                 shared[name] = None
                 names[i] = known[key]
-            met.setdefault(key, names[i])
-        known |= {key: name for key, name in met.items() if key not in known}
+            elif key:
+                met.setdefault(key, name)
+        known |= met
     if people == "different" and shared:
         some = ", ".join(itertools.islice(shared, SHOWN)) + (", …" if len(shared) > SHOWN else "")
         raise DataError(

@@ -7,29 +7,24 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from bench.catalog import AUGMENTATIONS, BACKBONES, FORMATS, GATES, MARGINS, PROFILES, Registry
-from bench.catalog.facts import FACTS
-from bench.errors import Mistake, SuiteError, UnknownNameError, unknown_name
+from bench.catalog import MARGINS
+from bench.errors import Mistake, SuiteError, unknown_name
 from bench.suite import grid as grids
-from bench.suite import schema
 from bench.suite.blocks import CELL_BLOCKS, SUITE_BLOCKS, fields_at, is_tag
 from bench.suite.labels import axis_label
+from bench.suite.named import resolve
 from bench.suite.schema import (
     Cell,
-    Data,
-    Enhancement,
     ExecutorBlock,
     Named,
     ReportBlock,
     SearchBlock,
 )  # fmt: skip
 from bench.suite.source import Location, Source, parse_value, read_source
-
-S = TypeVar("S", bound=schema.Source)
 
 _seeds: TypeAdapter[list[int]] = TypeAdapter(Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)])
 _name: TypeAdapter[str] = TypeAdapter(Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)])
@@ -189,78 +184,9 @@ class _Loader:
         except ValidationError as error:
             self._report(error, (name,), choice)
         if block is not None:
-            block = self._resolve(name, block, choice)
+            block = resolve(name, block, lambda at, problem: self._wrong_in_cell(at, problem, choice))
         self.cache[key] = block if len(self.mistakes) == before else None
         return self.cache[key]
-
-    def _resolve(self, name: str, block: Any, choice: Mapping[grids.Axis, int]) -> Any:
-        """Fills in the options of named things from the catalog."""
-        if name == "backbone":
-            return self._named(BACKBONES, block, (name,), choice)
-        if name == "margin":
-            return self._named(MARGINS, block, (name,), choice)
-        if name == "enhancement":
-            return self._enhancement(block, choice)
-        if name == "recipe":
-            steps = [
-                self._named(AUGMENTATIONS, a, (name, "augmentation", i), choice)
-                for i, a in enumerate(block.augmentation)
-            ]
-            return block.model_copy(update={"augmentation": steps})
-        if name == "data":
-            return self._data(block, choice)
-        return block
-
-    def _enhancement(self, block: Enhancement, choice: Mapping[grids.Axis, int]) -> Enhancement:
-        gate = self._named(GATES, block.gate, ("enhancement", "gate"), choice)
-        profile = self._named(PROFILES, block.profile, ("enhancement", "profile"), choice)
-        return block.model_copy(update={"gate": gate, "profile": profile})
-
-    def _named(self, registry: Registry, block: Named, at: Location, choice: Mapping[grids.Axis, int]) -> Named:
-        try:
-            spec = registry.get(block.name)
-        except UnknownNameError as error:
-            self._wrong_in_cell((*at, "name"), str(error), choice)
-            return block
-        options, mistakes = spec.resolve(block.options)
-        for key, problem in mistakes:
-            self._wrong_in_cell((*at, key), problem, choice)
-        return Named(name=block.name, **options)
-
-    def _data(self, block: Data, choice: Mapping[grids.Axis, int]) -> Data:
-        train = (
-            self._source(block.train, "training", ("data", "train"), choice) if not block.train.union else block.train
-        )
-        update = {
-            name: [self._source(one, kind, ("data", "train", name, i), choice) for i, one in enumerate(many)]
-            for name, kind, many in (
-                ("union", "training", train.union),
-                ("exclude_identities_of", "", train.exclude_identities_of),
-            )
-        }
-        protocols = [
-            self._source(one, "protocol", ("data", "protocols", i), choice) for i, one in enumerate(block.protocols)
-        ]
-        return block.model_copy(update={"train": train.model_copy(update=update), "protocols": protocols})
-
-    def _source(self, block: S, provides: str, at: Location, choice: Mapping[grids.Axis, int]) -> S:
-        """A source with its format's options filled in; ``provides``: "training", "protocol" or "" for either."""
-        known = [spec.name for spec in FORMATS if spec.traits.get("provides") == provides or not provides]
-        if block.format not in known:
-            what = f"{provides} format".strip()
-            self._wrong_in_cell((*at, "format"), unknown_name(what, block.format, known), choice)
-            return block
-        spec, fields = FORMATS.get(block.format), type(block).model_fields
-        strange = [key for key in block.format_options if key not in spec.defaults]
-        for key in strange:
-            allowed = [*fields, *spec.defaults]
-            self._wrong_in_cell((*at, key), unknown_name(f"field of format {block.format!r}:", key, allowed), choice)
-        options, mistakes = spec.resolve({k: v for k, v in block.format_options.items() if k not in strange})
-        for key, problem in mistakes:
-            self._wrong_in_cell((*at, key), problem, choice)
-        if block.facts is not None and block.facts not in FACTS:
-            self._wrong_in_cell((*at, "facts"), unknown_name("facts", block.facts, FACTS), choice)
-        return block.model_copy(update=options)
 
     def _report(self, error: ValidationError, at: Location, choice: Mapping[grids.Axis, int]) -> None:
         for item in error.errors(include_url=False):
