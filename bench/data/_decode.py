@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -89,7 +90,7 @@ def decode(source: bytes | Pixels, pixels: int) -> tuple[Pixels, tuple[int, int]
     already keeps its exact pixels. Raises ValueError for what is no 8-bit image or claims more than 64 million pixels;
     Pillow's own errors pass.
     """
-    rgb, size = upright(source)
+    rgb, size, _ = upright(source)
     width, height = rgb.size
     side = min(width, height)
     if width != height:
@@ -100,20 +101,26 @@ def decode(source: bytes | Pixels, pixels: int) -> tuple[Pixels, tuple[int, int]
     return np.asarray(rgb), size
 
 
-def upright(source: bytes | Pixels) -> tuple[Image.Image, tuple[int, int]]:
-    """One whole image, encoded or as raw RGB, upright by its EXIF tag and in RGB; and its stored (width, height).
+class Upright(NamedTuple):
+    """A whole image, upright and in RGB; its stored (width, height); its encoding, such as ``JPEG L`` or ``raw RGB``."""
 
-    Raises as ``decode`` does.
-    """
+    rgb: Image.Image
+    size: tuple[int, int]
+    encoding: str
+
+
+def upright(source: bytes | Pixels) -> Upright:
+    """One image, encoded or as raw RGB, turned upright by its EXIF tag. Raises as ``decode`` does."""
     with Image.open(io.BytesIO(source)) if isinstance(source, bytes) else Image.fromarray(source) as image:
-        size = image.size
+        size, encoding = image.size, f"{image.format or 'raw'} {image.mode}"
         if size[0] * size[1] > MOST_PIXELS:
             raise ValueError(f"claims {size[0]}x{size[1]} pixels; at most {MOST_PIXELS} are read")
         if image.mode not in EIGHT_BIT_MODES:
             raise ValueError(f"pixel format {image.mode}; convert it to 8 bits a channel")
         ImageOps.exif_transpose(image, in_place=True)
         # Pillow warns when it converts some palettes with transparency straight to RGB.
-        return (image.convert("RGBA") if image.has_transparency_data else image).convert("RGB"), size
+        rgb = (image.convert("RGBA") if image.has_transparency_data else image).convert("RGB")
+    return Upright(rgb, size, encoding)
 
 
 def _grey(rows: npt.NDArray[np.uint8]) -> int:

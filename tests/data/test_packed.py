@@ -187,7 +187,7 @@ def test_unreadable_images_are_left_out_only_where_that_is_asked_for(
 ) -> None:
     whole = open_packed(tmp_path, pack(images, pixels=8, cache=tmp_path))
     untouched = pack(images, pixels=8, cache=tmp_path, on_bad_image="skip")
-    monkeypatch.setattr(packed, "FEW", 0)
+    monkeypatch.setattr(parallel, "FEW", 0)
     monkeypatch.setattr(packed, "CHUNK", 2)
     for file in ("ann/1.jpg", "ann/2.bmp"):
         (images.root / file).write_bytes(b"")
@@ -240,7 +240,7 @@ class Jar:
 def test_images_in_a_container_are_packed_as_files_are(
     images: ImageList, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packed, "FEW", 0)
+    monkeypatch.setattr(parallel, "FEW", 0)
     monkeypatch.setattr(packed, "CHUNK", 2)
     plain = open_packed(tmp_path, pack(images, pixels=6, cache=tmp_path))
     (images.root / "jar").write_text("a")

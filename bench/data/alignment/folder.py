@@ -124,7 +124,7 @@ def _align(source: ImageList, target: Path, manner: Manner, task: tuple[str, Poi
     """Aligns and writes one image, or says what is wrong with it. Raises OSError where it cannot be written."""
     name, points = task
     try:
-        image, _ = upright(source.read(name))
+        image = upright(source.read(name)).rgb
         similarity = fit(points, template(manner.pixels))
         outside = [] if manner.allow_outside else _outside(points, image.size)
         if outside:
