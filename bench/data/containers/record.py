@@ -188,7 +188,12 @@ def _headers(path: Path, data: mmap.mmap, names: Int, offsets: Int) -> _Headers:
     fits = (image >= 0) & (offsets[rows] + PART.size + length <= limit[rows])
     sound = fits & (words[at] == MAGIC) & (second >> LENGTH_BITS == WHOLE)
     rows, at, flag, image = rows[sound], at[sound], flag[sound], image[sound]
-    headers = _Headers(*(np.zeros(count, kind) for kind in (np.int64, np.float32, np.uint64, np.int64)))
+    headers = _Headers(
+        flag=np.zeros(count, np.int64),
+        label=np.zeros(count, np.float32),
+        id=np.zeros(count, np.uint64),
+        image=np.zeros(count, np.int64),
+    )
     headers.flag[rows], headers.image[rows] = flag, image
     headers.label[rows] = np.where(flag > 0, floats[at + 8], floats[at + 3])
     headers.id[rows] = words[at + 4] + (words[at + 5].astype(np.uint64) << np.uint64(32))

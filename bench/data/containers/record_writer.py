@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,10 +15,10 @@ from bench.data.containers.record import (
     HEADER,
     LAST,
     LENGTH_BITS,
+    MAGIC,
     MAGIC_BYTES,
     MIDDLE,
     PART,
-    MAGIC,
     WHOLE,
 )
 from bench.errors import DataError
@@ -56,7 +57,7 @@ def write_records(
             raise DataError(f"{path}: there are no images to write")
         starts = [*first_of.values(), key + 1]
         writer.add(0, _range(0, key + 1, key + 1 + len(first_of)))
-        for identity, (start, stop) in enumerate(zip(starts, starts[1:], strict=False), start=key + 1):
+        for identity, (start, stop) in enumerate(pairwise(starts), start=key + 1):
             writer.add(identity, _range(identity, start, stop))
         if size:
             rest[0].write(f"{max(first_of) + 1},{size[0]},{size[1]}".encode())
@@ -71,7 +72,7 @@ class _Writer:
 
     def add(self, key: int, payload: bytes) -> None:
         if key >= EXACT:
-            raise DataError(f"{self.path}: more than {EXACT} records cannot be numbered in float32; write several files")
+            raise DataError(f"{self.path}: float32 cannot number more than {EXACT} records; write several files")
         if len(payload) >> LENGTH_BITS:
             raise DataError(f"{self.path}: record {key} has {len(payload)} bytes, at most {(1 << LENGTH_BITS) - 1} fit")
         self.index.write(b"%d\t%d\n" % (key, self.at))

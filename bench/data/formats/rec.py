@@ -19,7 +19,7 @@ from bench.errors import DataError
     provides="training",
 )
 def rec(root: Path) -> ImageList:
-    """Reads ROOT/train.rec or the file ROOT; a person's name is the label's number as text, and means nothing elsewhere.
+    """Reads ROOT/train.rec or the file ROOT; a person is called by the label's number as text.
 
     Raises DataError for broken records, labels that are no identities, and labels that ROOT/property
     (``classes,height,width``) has no room for.
