@@ -102,7 +102,7 @@ def decode(source: bytes | Pixels, pixels: int) -> tuple[Pixels, tuple[int, int]
 
 
 class Upright(NamedTuple):
-    """A whole image, upright and in RGB; its stored (width, height); its encoding, such as ``JPEG L`` or ``raw RGB``."""
+    """A whole image, upright, in RGB; its stored (width, height); its encoding, such as ``JPEG L`` or ``raw RGB``."""
 
     rgb: Image.Image
     size: tuple[int, int]

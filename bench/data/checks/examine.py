@@ -116,4 +116,3 @@ def sample_rows(images: ImageList, count: int | None) -> Int:
     if count is None or count >= total:
         return np.arange(total)
     return (2 * np.arange(count) + 1) * total // (2 * count)
-
