@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import warnings
 from collections import Counter
@@ -55,7 +56,7 @@ class Decoded:
 def decode_chunk(chunk: Chunk) -> Decoded:
     """Decodes a chunk and writes it. Unreadable images are reported, not raised; failing to write raises OSError."""
     files = chunk.images.files
-    rows = np.zeros((len(files), chunk.pixels, chunk.pixels, 3), np.uint8)
+    rows = _rows(len(files), chunk.pixels)
     good = np.ones(len(files), np.bool_)
     sizes: Counter[str] = Counter()
     problems = []
@@ -65,7 +66,7 @@ def decode_chunk(chunk: Chunk) -> Decoded:
             try:
                 rows[i], (width, height) = decode(chunk.images.read(file), chunk.pixels)
             except Exception as error:  # Pillow's decoders raise many kinds on damaged files
-                good[i] = False
+                good[i], rows[i] = False, 0
                 problems.append((chunk.start + i, f"{file} ({one_line(error)})"))
             else:
                 sizes[f"{width}x{height}"] += 1
@@ -73,6 +74,12 @@ def decode_chunk(chunk: Chunk) -> Decoded:
         target.seek(chunk.start * rows[0].nbytes)
         target.write(rows.data)
     return Decoded(int(good.sum()), _grey(rows[good]), sizes, tuple(problems))
+
+
+@functools.lru_cache(maxsize=2)
+def _rows(count: int, pixels: int) -> Pixels:
+    """Memory that the chunks of this process take turns in: fresh pages for each would cost more than the copying."""
+    return np.empty((count, pixels, pixels, 3), np.uint8)
 
 
 def one_line(error: Exception) -> str:
@@ -117,10 +124,17 @@ def upright(source: bytes | Pixels) -> Upright:
             raise ValueError(f"claims {size[0]}x{size[1]} pixels; at most {MOST_PIXELS} are read")
         if image.mode not in EIGHT_BIT_MODES:
             raise ValueError(f"pixel format {image.mode}; convert it to 8 bits a channel")
-        ImageOps.exif_transpose(image, in_place=True)
-        # Pillow warns when it converts some palettes with transparency straight to RGB.
-        rgb = (image.convert("RGBA") if image.has_transparency_data else image).convert("RGB")
+        # Looking for a tag takes a while, and a JPEG has said by now whether it has any.
+        if image.format != "JPEG" or not image.info.keys().isdisjoint(("exif", "xmp")):
+            ImageOps.exif_transpose(image, in_place=True)
+        image.load()
+        rgb = image if image.mode == "RGB" and not image.has_transparency_data else _rgb(image)
     return Upright(rgb, size, encoding)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Pillow warns when it converts some palettes with transparency straight to RGB."""
+    return (image.convert("RGBA") if image.has_transparency_data else image).convert("RGB")
 
 
 def _grey(rows: npt.NDArray[np.uint8]) -> int:

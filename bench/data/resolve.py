@@ -23,7 +23,7 @@ from bench.data.synthetic.spec import SyntheticSpec
 from bench.data.types import ImageList, Protocol
 from bench.data.union import unite
 from bench.errors import DataError
-from bench.suite.schema import Data, ImageSource, ProtocolSource, Source
+from bench.suite.data_block import Data, ImageSource, ProtocolSource, Source
 
 Tell = Callable[[str, int, int], None]
 

@@ -20,7 +20,8 @@ from bench.scheduling.jobs import Event, Job
 from bench.scheduling.plan import Plan, PlannedRun, Tell, plan_run
 from bench.scheduling.suite_run import local_executor, make_jobs
 from bench.store import Store, write_json
-from bench.suite.schema import Cell, Enhancement, SearchBlock, Validation
+from bench.suite.data_block import Validation
+from bench.suite.schema import Cell, Enhancement, SearchBlock
 from bench.suite.suite import Suite
 
 if TYPE_CHECKING:

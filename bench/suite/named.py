@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 from bench.catalog import AUGMENTATIONS, BACKBONES, FORMATS, GATES, MARGINS, PROFILES, Registry
 from bench.catalog.facts import FACTS
 from bench.errors import UnknownNameError, unknown_name
-from bench.suite.schema import Data, Enhancement, Named, Recipe, Source
+from bench.suite.base import Named
+from bench.suite.data_block import Data, Source
+from bench.suite.schema import Enhancement, Recipe
 from bench.suite.source import Location
 
 S = TypeVar("S", bound=Source)

@@ -14,13 +14,13 @@ from pydantic import Field, TypeAdapter, ValidationError
 from bench.catalog import MARGINS
 from bench.errors import Mistake, SuiteError, unknown_name
 from bench.suite import grid as grids
+from bench.suite.base import Named
 from bench.suite.blocks import CELL_BLOCKS, SUITE_BLOCKS, fields_at, is_tag
 from bench.suite.labels import axis_label
 from bench.suite.named import resolve
 from bench.suite.schema import (
     Cell,
     ExecutorBlock,
-    Named,
     ReportBlock,
     SearchBlock,
 )  # fmt: skip

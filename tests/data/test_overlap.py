@@ -14,7 +14,7 @@ from bench.catalog.facts import disagreements
 from bench.data.overlap import people_in_both
 from bench.data.resolve import prepare
 from bench.errors import DataError
-from bench.suite.schema import Data
+from bench.suite.data_block import Data
 
 
 @pytest.fixture
