@@ -41,12 +41,28 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         raise DataError(f"{folder} cannot be read: {error.strerror or error}") from None
 
 
+def is_file(path: Path) -> bool:
+    """Whether a file is there. What cannot be looked up (a loop of links, a path too long) is not."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there. What cannot be looked up (a loop of links, a path too long) is not."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    return entry.is_file(follow_symlinks=False) or os.path.isfile(entry.path)  # which calls a loop of links no file
+    return entry.is_file(follow_symlinks=False) or (entry.is_symlink() and is_file(Path(entry.path)))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    return entry.is_dir(follow_symlinks=False) or os.path.isdir(entry.path)
+    return entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and is_folder(Path(entry.path)))
 
 
 def _is_utf8(name: str) -> bool:
@@ -71,7 +87,7 @@ class ListedFiles:
 
     def _look(self, folder: str) -> dict[str, str]:
         """File name → what it is where it is no file of the root, else an empty text."""
-        path = os.path.join(self.root, folder)
+        path = f"{self.root}/{folder}"
         try:
             with os.scandir(path) as entries:
                 found = {entry.name: self._what(entry) for entry in entries}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 from bench.errors import DataError
 
@@ -92,16 +94,25 @@ def lines_of(file: Path) -> list[tuple[int, str]]:
 
 def each_line(file: Path) -> Iterator[tuple[int, str]]:
     """The same as ``lines_of``, one line after the other, for lists too long to be held."""
+    with open_list(file) as stream:
+        number = 0
+        while raw := stream.readline(LONGEST_LINE + 1):
+            number += 1
+            line = _text(raw, number)
+            if stripped := (line.removeprefix("\ufeff") if number == 1 else line).strip():
+                yield number, stripped
+
+
+@contextmanager
+def open_list(file: Path) -> Iterator[BinaryIO]:
+    """The file's bytes. OSError and ValueError from opening or reading it become a DataError that names it."""
     try:
         if not file.is_file():
-            raise DataError(f"list file {file} cannot be read: it is no file" if file.exists() else f"no list file {file}")
+            if file.exists():
+                raise ValueError("it is no file")
+            raise DataError(f"no list file {file}")
         with file.open("rb") as stream:
-            number = 0
-            while raw := stream.readline(LONGEST_LINE + 1):
-                number += 1
-                line = _text(raw, number)
-                if stripped := (line.removeprefix("\ufeff") if number == 1 else line).strip():
-                    yield number, stripped
+            yield stream
     except (OSError, ValueError) as error:
         raise DataError(f"list file {file} cannot be read: {error}") from None
 

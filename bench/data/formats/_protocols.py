@@ -100,7 +100,7 @@ def _check_pairs(
     wrong_kind = (person[ends[:, 0]] == person[ends[:, 1]]) != same
 
     def described() -> Iterator[str]:
-        for p in np.flatnonzero(alone | again | wrong_kind):
+        for p in np.flatnonzero(alone | again | wrong_kind).tolist():
             pair = pairs[p]
             if alone[p]:
                 yield f"{pair.where}: {pair.first} is compared with itself"

@@ -6,13 +6,12 @@ ROOT holds ``Data/list_name.txt``, ``Data/Images/001/{frontal,profile}/01.jpg``,
 
 from __future__ import annotations
 
-import os
 import posixpath
 from collections import Counter
 from pathlib import Path
 
 from bench.catalog import FORMATS, Option
-from bench.data.formats._files import folders_in, images_in
+from bench.data.formats._files import folders_in, images_in, is_file
 from bench.data.formats._lists import Problems, folder_at, is_number, is_plain_name, lines_of, quoted, refuse
 from bench.data.formats._protocols import Pair, Template, labelled, protocol
 from bench.data.types import ImageList, Protocol
@@ -64,7 +63,7 @@ def cfp(root: Path, *, set: str = "FP") -> Protocol:
     problems.refuse()
     images = root / "Data" / "Images"
     used = sorted({file for pair in pairs for file in (pair.first, pair.second)})
-    refuse(splits, (f"names a missing image: {images / file}" for file in used if not os.path.isfile(images / file)))
+    refuse(splits, (f"names a missing image: {images / file}" for file in used if not is_file(images / file)))
     templates = {file: Template(names[int(file.split("/")[0]) - 1], [file]) for file in used}
     return protocol(f"cfp_{set.lower()}", images, splits, pairs, templates, mirrored=set == "FF")
 

@@ -6,13 +6,12 @@ ROOT holds the lists and either ``lfw/NAME/NAME_0001.jpg`` or ``NAME/NAME_0001.j
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from bench.catalog import FORMATS, Option
-from bench.data.formats._files import images_in
+from bench.data.formats._files import images_in, is_file, is_folder
 from bench.data.formats._lists import Problems, folder_at, is_number, is_plain_name, lines_of, quoted, refuse
 from bench.data.formats._protocols import Pair, Template, labelled, protocol
 from bench.data.formats.folder import folder, people_in
@@ -24,7 +23,7 @@ PAIRS = {VIEW_2: "lfw", "pairsDevTrain.txt": "lfw_dev_train", "pairsDevTest.txt"
 PEOPLE = ("all", "people.txt", "peopleDevTrain.txt", "peopleDevTest.txt")
 EXPECTED = "'name i j' or 'name i name j', numbers from 1"
 
-PAIRS_OPTION = Option("pairs", VIEW_2, "list of pairs; the Dev lists are View 1 and have no folds", choices=tuple(PAIRS))
+PAIRS_OPTION = Option("pairs", VIEW_2, "list of pairs; the Dev lists (View 1) have no folds", choices=tuple(PAIRS))
 PEOPLE_OPTION = Option("people", "all", "list of the people who are taken; all: every folder", choices=PEOPLE)
 
 
@@ -102,7 +101,7 @@ def lfw_images(root: Path, *, people: str = "all") -> ImageList:
     files, owners, problems = [], [], Problems(root / people)
     for where, name, count in _people_list(root / people):
         at = image_root / name
-        images, wrong = images_in(at) if os.path.isdir(at) else ([], [])
+        images, wrong = images_in(at) if is_folder(at) else ([], [])
         problems.extend(f"{where}: {name}/{other}" for other in wrong)
         if len(images) != count:
             problems.add(f"{where}: promises {count} images of {name}, found {len(images)} in {at}")
@@ -216,4 +215,4 @@ def _check_sections(problems: Problems, folds: int, promised: list[tuple[str, in
 
 def _file(root: Path, stem: str) -> str | None:
     """Some aligned copies of LFW are PNG."""
-    return next((stem + suffix for suffix in (".jpg", ".png") if os.path.isfile(root / (stem + suffix))), None)
+    return next((stem + suffix for suffix in (".jpg", ".png") if is_file(root / (stem + suffix))), None)

@@ -5,12 +5,11 @@ ROOT holds ``splits.txt`` and ``aligned_images_DB/NAME/VIDEO/*.jpg``.
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 from bench.catalog import FORMATS, Option
-from bench.data.formats._files import folders_in, images_in
+from bench.data.formats._files import folders_in, images_in, is_folder
 from bench.data.formats._lists import Problems, folder_at, is_number, is_plain_name, lines_of, natural, quoted, refuse
 from bench.data.formats._protocols import Pair, Template, numbered_from_one, protocol
 from bench.data.types import Protocol
@@ -52,7 +51,7 @@ def ytf(root: Path, *, frames: int = 0) -> Protocol:
     images = folder_at(root / "aligned_images_DB", "the frames of YTF's videos")
     templates, problems = {}, Problems(listing)
     for video in sorted({name for pair in pairs for name in (pair.first, pair.second)}, key=natural):
-        found, others = images_in(images / video) if os.path.isdir(images / video) else ([], [])
+        found, others = images_in(images / video) if is_folder(images / video) else ([], [])
         problems.extend(f"{images / video}/{other}" for other in others)
         if not found:
             problems.add(f"names a missing video: no frames in {images / video}")
