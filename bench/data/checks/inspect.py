@@ -122,8 +122,8 @@ def _counts(found: ImageList | Protocol) -> dict[str, Any]:
 
 def _loose(path: Path, suspicious: list[Finding]) -> ImageList:
     """All images at or below a path. Where each lies in a sub-folder of its own level, that is taken for the person."""
-    if path.is_file():
-        names = (path.name,) if path.name.lower().endswith(IMAGE_SUFFIXES) else ()
+    if not path.is_dir():
+        names = (path.name,) if path.is_file() and path.name.lower().endswith(IMAGE_SUFFIXES) else ()
         return labelled(path.parent, names, ["" for _ in names], named=False)
     found = tree(path)
     suspicious.append(told("not searched", len(found.problems), found.problems))

@@ -33,6 +33,7 @@ MARKS: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
     (("aligned_images_DB",), "YouTube Faces", ("ytf",)),
     (("splits.txt",), "YouTube Faces", ("ytf",)),
     (("train.rec",), "InsightFace's training set", ("rec",)),
+    (("meta", "loose_crop"), "IJB-B or IJB-C", ("ijb",)),
     (("data.mdb",), "an LMDB data base", ()),
 )
 

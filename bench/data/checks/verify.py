@@ -17,7 +17,7 @@ from bench.data.types import Bool, ImageList, Int, Protocol
 
 @dataclass(frozen=True)
 class Verification:
-    """What was checked; ``problems`` are checks that must find nothing, ``remarks`` say what official lists hold too."""
+    """What was checked. ``problems`` must find nothing; ``remarks`` tell what official lists hold as well."""
 
     problems: tuple[Finding, ...]
     remarks: tuple[Finding, ...]
@@ -38,21 +38,27 @@ class Verification:
 def verify(found: ImageList | Protocol, *, progress: Progress | None = None) -> Verification:
     """Decodes every image and checks that labels, templates, pairs and folds are complete and agree.
 
-    Readers refuse most of what is wrong in a list already; here nothing is taken on trust, whatever the reader.
+    Readers refuse most of what is wrong in a list already, such as a pair that comes again; here nothing is taken on
+    trust, whatever the reader. A few formats allow what others refuse (IJB repeats pairs): that is a remark.
     """
     if isinstance(found, ImageList):
         examined = examine(found, progress=progress)
-        return Verification((*_images(found, examined), *_labels(found)), (*_copies(found, examined),))
+        return Verification(
+            (*_images(found, examined), *_named_again(found), *_labels(found)), (*_copies(found, examined),)
+        )
     images, examined = found.images, examine(found.images, progress=progress)
     return Verification(
         (*_images(images, examined), *_labels(images), *_templates(found), *_pairs(found), *_folds(found)),
-        (*_copies(images, examined), *_remarkable_pairs(found, examined)),
+        (*_named_again(images), *_copies(images, examined), *_remarkable_pairs(found, examined)),
     )
 
 
 def _images(images: ImageList, examined: Examined) -> Iterator[Finding]:
     unreadable = [f"{images.files[row]} ({why})" for row, why in examined.problems.items()]
     yield told("images that are missing or do not decode", len(images.files), unreadable)
+
+
+def _named_again(images: ImageList) -> Iterator[Finding]:
     _, first, count = np.unique(np.array(images.files, object), return_index=True, return_counts=True)
     again = sorted(first[count > 1].tolist())
     yield finding("images named more than once", len(images.files), again, (images.files[row] for row in again))
@@ -103,8 +109,6 @@ def _pairs(protocol: Protocol) -> Iterator[Finding]:
     )
     itself = np.flatnonzero(pairs[:, 0] == pairs[:, 1])
     yield finding("pairs of a template with itself", count, itself, (_pair(protocol, p) for p in itself.tolist()))
-    again = _repeated(pairs)
-    yield finding("pairs that come again", count, again, (_pair(protocol, p) for p in again.tolist()))
     missing = [
         kind for kind, there in (("genuine", protocol.same.any()), ("impostor", not protocol.same.all())) if not there
     ]
@@ -136,7 +140,9 @@ def _copies(images: ImageList, examined: Examined) -> Iterator[Finding]:
 
 def _remarkable_pairs(protocol: Protocol, examined: Examined) -> Iterator[Finding]:
     pairs, count = protocol.pairs, len(protocol.same)
-    mirrored = np.setdiff1d(_repeated(np.sort(pairs, axis=1)), _repeated(pairs))
+    again = _repeated(pairs)
+    yield finding("pairs that come again", count, again, (_pair(protocol, p) for p in again.tolist()))
+    mirrored = np.setdiff1d(_repeated(np.sort(pairs, axis=1)), again)
     yield finding(
         "pairs that come again the other way round", count, mirrored, (_pair(protocol, p) for p in mirrored.tolist())
     )
@@ -167,7 +173,7 @@ def _identical(protocol: Protocol, examined: Examined) -> Bool:
 
 def _repeated(pairs: Int) -> Int:
     """The pairs that an earlier one equals."""
-    _, first = np.unique(pairs, axis=0, return_index=True)
+    _, first = np.unique(pairs[:, 0] * (pairs.max() + 1) + pairs[:, 1], return_index=True)
     return np.setdiff1d(np.arange(len(pairs)), first)
 
 
