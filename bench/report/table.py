@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from bench.report.metrics import Metric, axis_label, metric, protocol_label
+from bench.catalog.metrics import Metric, metric
+from bench.report.labels import axis_label, protocol_label
 from bench.report.results import DONE, FAILED, MISSING, ReportData
 
 OWN_DERIVATION = (

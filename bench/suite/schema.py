@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
+from bench.catalog.metrics import METRICS
 from bench.suite.base import Block, Named
 from bench.suite.data_block import Data
 
@@ -92,9 +93,19 @@ class Evaluation(Block):
         "1e-2",
         "1e-3",
     ]
+    all_pairs_far: Annotated[
+        list[str], Field(description="false accept rates over every pair of templates, exact decimals; []: none")
+    ] = ["1e-3", "1e-4"]
+    ranks: Annotated[list[PositiveInt], Field(description="ranks of closed-set identification; []: none")] = [1]
+    fpir: Annotated[
+        list[str], Field(description="false positive rates of open-set identification, exact decimals; []: none")
+    ] = ["1e-2"]
+    bootstrap: Annotated[
+        int, Field(ge=0, le=100_000, description="replicates of the identity bootstrap of each interval; 0: none")
+    ] = 1000
     train_geometry: Annotated[bool, Field(description="also measure the geometry on training identities")] = True
 
-    @field_validator("far", mode="before")
+    @field_validator("far", "all_pairs_far", "fpir", mode="before")
     @classmethod
     def _exact(cls, value: Any) -> Any:
         if not isinstance(value, list):
@@ -104,6 +115,22 @@ class Evaluation(Block):
         except (ArithmeticError, TypeError):
             raise ValueError(f"must be decimals such as 1e-3, found {value!r}") from None
         return sorted(set(texts), key=lambda t: -Decimal(t))
+
+    @field_validator("ranks")
+    @classmethod
+    def _rising(cls, value: list[int]) -> list[int]:
+        return sorted(set(value))
+
+    @property
+    def metrics(self) -> list[str]:
+        """The names of all metrics that a protocol may get."""
+        return [
+            *METRICS,
+            *(f"tar_at_far_{far}" for far in self.far),
+            *(f"all_pairs_tar_at_far_{far}" for far in self.all_pairs_far),
+            *(f"rank_{k}" for k in self.ranks),
+            *(f"tpir_at_fpir_{rate}" for rate in self.fpir),
+        ]
 
 
 class ReportBlock(Block):

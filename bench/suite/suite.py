@@ -104,6 +104,8 @@ class _Loader:
             self.wrong(("seeds",), f"a seed is given twice: {seeds}")
         blocks = {k: self._block(k, value.get(k, {}), {}) for k in SUITE_BLOCKS if k != "search" or k in value}
         cells = self._cells(value)
+        if blocks["report"] is not None and cells:
+            self._columns_measured(blocks["report"], cells)
         if self.mistakes:
             raise SuiteError(sorted(self.mistakes, key=lambda m: (m.line or 0, m.field)))
         text = json.dumps(value, sort_keys=True, default=str)
@@ -207,6 +209,13 @@ class _Loader:
                 self.wrong((*axis.location, index, *at[len(axis.path) :]), problem)
                 return
         self.wrong(at, problem)
+
+    def _columns_measured(self, report: ReportBlock, cells: Sequence[SuiteCell]) -> None:
+        """A column that no cell would fill is a mistake."""
+        measured = dict.fromkeys(name for item in cells for name in item.cell.evaluation.metrics)
+        for i, name in enumerate(report.metrics):
+            if name not in measured:
+                self.wrong(("report", "metrics", i), unknown_name("metric", name, measured, show=len(measured)))
 
     def _twins(self, cells: Sequence[SuiteCell]) -> None:
         """Warns of cells whose gradients are the same by definition (matched and cosine where ψ' = −sin θ)."""

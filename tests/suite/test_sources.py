@@ -70,3 +70,10 @@ def test_a_source_keeps_its_formats_options_beside_its_own_fields(tmp_path: Path
     first, second = data.protocols  # type: ignore[attr-defined]
     assert (first.format, first.path, first.facts, first.format_options) == ("cfp", "cfp", "cfp", {"set": "FF"})
     assert second.format_options == {"frames": 5}
+
+
+def test_a_column_that_nothing_would_fill_is_a_mistake(tmp_path: Path) -> None:
+    text = mistakes(tmp_path, "report: {metrics: [acuracy, tar_at_far_1e-5]}\nevaluation: {far: [1e-3]}")
+    assert "report.metrics[0]: unknown metric 'acuracy'; did you mean 'accuracy'?" in text
+    assert "report.metrics[1]: unknown metric 'tar_at_far_1e-5'; did you mean 'tar_at_far_1e-3'?" in text
+    load(tmp_path, "report: {metrics: [tar_at_far_1e-5, rank_1]}\nevaluation: {far: [1e-5]}")
