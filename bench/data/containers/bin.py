@@ -73,7 +73,10 @@ class BinFile:
         return pixels if self.channels == "rgb" else np.ascontiguousarray(pixels[..., ::-1])
 
     def _opened(self) -> _Contents:
-        return _open(version(self.path))
+        file = version(str(self.path))
+        if file is None:
+            raise DataError(f"there is no file {self.path}")
+        return _open(file)
 
 
 def write_bin(path: Path, encoded: Iterable[bytes], same: Sequence[bool]) -> None:

@@ -67,7 +67,7 @@ class RecordFile:
         """The encoded image of this key. Raises DataError naming the record where there is none or it is broken."""
         data, keys, offsets = self._opened()
         key = int(name) if name.isascii() and name.isdigit() and len(name) < 19 else -1
-        found = int(np.searchsorted(keys, key))
+        found = int(keys.searchsorted(key))
         if found == len(keys) or keys[found] != key:
             raise DataError(f"{self.path}: there is no record {name!r}")
         try:
@@ -110,13 +110,16 @@ class RecordFile:
             gap = np.flatnonzero(keys != np.arange(1, count + 1))
             missing = f", and {gap[0] + 1} is not among them" if len(gap) else ""
             raise DataError(
-                f"{self.path}: record 0 promises images 1 to {first_identity - 1:.0f}, "
+                f"{self.path}: record 0 promises images 1 to {float(first_identity) - 1:.0f}, "
                 f"found {count} images, {keys[0]} to {keys[-1]}{missing}"
             )
 
     def _opened(self) -> tuple[mmap.mmap, Int, Int]:
-        index = self.path.with_suffix(".idx")
-        return _open(version(self.path), version(index) if index.exists() else None)
+        path = str(self.path)
+        rec = version(path)
+        if rec is None:
+            raise DataError(f"there is no record file {path}")
+        return _open(rec, version(path.removesuffix(".rec") + ".idx"))
 
 
 @functools.lru_cache(maxsize=8)
@@ -217,22 +220,28 @@ def _parts(data: mmap.mmap, at: int, limit: int) -> list[tuple[int, int]]:
     """(start, stop) of the bytes of each part of the record at this offset, which ends at ``limit`` or before."""
     parts: list[tuple[int, int]] = []
     while True:
-        if at % 4 or at + PART.size > limit:
-            raise _BrokenRecordError(f"byte {at} is no multiple of 4, or the file or the record ends before {at + 8}")
+        if at % 4:
+            raise _BrokenRecordError(f"byte {at} is no multiple of 4")
+        if at + PART.size > limit:
+            raise _BrokenRecordError(f"byte {at} lies beyond {_end(data, limit)}")
         magic, second = PART.unpack_from(data, at)
         flag, length = second >> LENGTH_BITS, second & _LENGTH
         if magic != MAGIC:
             raise _BrokenRecordError(f"byte {at}: found {magic:#010x} instead of the magic word {MAGIC:#010x}")
         if flag not in ((MIDDLE, LAST) if parts else (WHOLE, FIRST)):
-            raise _BrokenRecordError(f"byte {at}: continuation flag {flag} {'within' if parts else 'begins'} a record")
+            raise _BrokenRecordError(f"byte {at}: continuation flag {flag} {'inside' if parts else 'at the start of'} a record")
         start, stop = at + PART.size, at + PART.size + length
         if stop > limit:
-            end = "the end" if limit == len(data) else "the next record"
-            raise _BrokenRecordError(f"byte {at}: promises {length} bytes, {limit - start} are left before {end}")
+            left = f"{limit - start} are left before {_end(data, limit)}"
+            raise _BrokenRecordError(f"byte {at}: promises {length} bytes, {left}")
         parts.append((start, stop))
         if flag in (WHOLE, LAST):
             return parts
         at = _padded(stop)
+
+
+def _end(data: mmap.mmap, limit: int) -> str:
+    return f"the end of the file at {limit}" if limit == len(data) else f"the next record at {limit}"
 
 
 def _padded(at: int) -> int:
