@@ -21,6 +21,7 @@ LONGEST_LINE = 1 << 16
 LONGEST_QUOTE = 100
 LONGEST_NAME = 255
 MOST_DIGITS = 18
+LEADING_ELSEWHERE = frozenset("/\\:\0")
 
 
 class Problems:
@@ -145,7 +146,7 @@ def fields_of(line: str, delimiter: str) -> list[str]:
 
 def is_plain_name(name: str) -> bool:
     """Whether a name from a file may be used as one part of a path: nothing in it can lead elsewhere."""
-    return name not in ("", ".", "..") and len(name) <= LONGEST_NAME and not any(c in name for c in "/\\:\0")
+    return name not in ("", ".", "..") and len(name) <= LONGEST_NAME and LEADING_ELSEWHERE.isdisjoint(name)
 
 
 def safe_path(text: str) -> str | None:

@@ -48,7 +48,7 @@ def _blocks(file: Path) -> Iterator[bytes]:
 
 def _plain(lines: list[bytes], block: bytes, columns: int, number: int) -> tuple[Int, Int] | None:
     """A block whose every line is as expected, or None where that is not sure."""
-    if block.translate(None, ALLOWED) or max(map(len, lines)) > MOST_DIGITS + 2 * (columns - 1):
+    if not block.strip() or block.translate(None, ALLOWED) or max(map(len, lines)) > MOST_DIGITS + 2 * (columns - 1):
         return None  # in a line so short, no number has too many digits
     try:
         values = np.loadtxt(block.decode("ascii").split("\n"), np.int64, comments=None, ndmin=2)
