@@ -14,7 +14,7 @@ from bench.data.types import ImageList, Protocol
 
 @dataclass(frozen=True)
 class Stored:
-    """``digest`` is of the images, ``protocol`` the protocol's own or None; ``bytes`` on disk; ``new``: not there before."""
+    """``digest`` of the images; ``protocol``: its own, or None; ``bytes`` on disk; ``new``: it was not there before."""
 
     digest: str
     protocol: str | None

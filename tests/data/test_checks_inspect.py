@@ -133,7 +133,7 @@ def test_images_that_no_reader_takes_are_looked_into_all_the_same(tmp_path: Path
 def test_names_with_line_breaks_and_escape_codes_are_shown_escaped(tmp_path: Path) -> None:
     name = "a\x1b[31m\nb"
     layouts.image_folder(tmp_path / name, {"a\x1b[2J": 1, "b": 1})
-    os.mkdir(os.fsencode(tmp_path) + b"/not utf-8 \xff")
+    (tmp_path / os.fsdecode(b"not utf-8 \xff")).mkdir()
     text = json.dumps(inspect(tmp_path / name).record(), ensure_ascii=False)
     assert text.isprintable()
     assert "\\\\x1b[2J" in text
