@@ -133,13 +133,24 @@ def inspect(
 
 
 @data_app.command()
-def verify(format: Format, path: Source, option: Options = None, as_json: AsJson = False) -> None:
+def verify(
+    format: Format,
+    path: Source,
+    option: Options = None,
+    facts: Annotated[str | None, typer.Option(help="a known data set whose counts it must have: lfw, cfp, …")] = None,
+    as_json: AsJson = False,
+) -> None:
     """Check a source completely: images decode, labels, pairs and folds agree. Exit code 1 where they do not."""
+    from dataclasses import replace
+
+    from bench.catalog.facts import FACTS
     from bench.cli.live import Live
     from bench.data.checks import verify as checks
-    from bench.data.source import parse_options, read_named
-    from bench.errors import DataError
+    from bench.data.source import disagreements_with, parse_options, read_named
+    from bench.errors import DataError, UnknownNameError, unknown_name
 
+    if facts is not None and facts not in FACTS:
+        raise UnknownNameError(unknown_name("facts", facts, FACTS))
     options = parse_options(option or [])
     try:
         source = read_named(format, path, options)
@@ -150,6 +161,9 @@ def verify(format: Format, path: Source, option: Options = None, as_json: AsJson
         raise
     with Live(err) as live:
         found = checks.verify(source, progress=_telling(live, "decoding images"))
+    if facts is not None:
+        counted = checks.counts_told(facts, disagreements_with(facts, format, path, source))
+        found = replace(found, problems=(counted, *found.problems))
     if as_json:
         print_json(found.record())
     else:
@@ -221,6 +235,44 @@ def convert(
     say(f"{done.images:,} images of {done.identities:,} people{pairs} in {to}")
     for note in done.notes:
         say(note)
+
+
+@data_app.command()
+def overlap(
+    format_a: Annotated[str, typer.Argument(metavar="FORMAT_A", help="reader of the first source")],
+    path_a: Annotated[Path, typer.Argument(metavar="PATH_A")],
+    format_b: Annotated[str, typer.Argument(metavar="FORMAT_B", help="reader of the second source")],
+    path_b: Annotated[Path, typer.Argument(metavar="PATH_B")],
+    option_a: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="of the first format")] = None,
+    option_b: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="of the second format")] = None,
+    people_only: Annotated[bool, typer.Option("--people-only", help="read lists only, compare no image")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say which people two data sets share by name, and which images by content. Exit code 1 where they share any."""
+    from bench.data import overlap as shared
+    from bench.data.cache import cache_root, image_digests
+    from bench.data.source import images_of, parse_options, people_at, read_named
+
+    options = parse_options(option_a or []), parse_options(option_b or [])
+    first, second = people_at(format_a, path_a, options[0]), people_at(format_b, path_b, options[1])
+    images: tuple[str, ...] = ()
+    if not people_only:
+        sources = [
+            images_of(read_named(name, path, chosen))
+            for name, path, chosen in zip((format_a, format_b), (path_a, path_b), options, strict=True)
+        ]
+        digests = [image_digests(source, cache=cache_root()) for source in sources]
+        images = shared.images_in_both(sources[0].files, *digests)
+    found = shared.Overlap(shared.people_in_both(first, second), images, bool(first and second))
+    if as_json:
+        print_json({"people": found.people, "images": None if people_only else found.images, "named": found.compared})
+    else:
+        say(f"people: {len(first):,} and {len(second):,}" + ("" if found.compared else "; one source names nobody"))
+        say(f"in both: {len(found.people):,} people by name" + ("" if people_only else f", {len(images):,} images"))
+        _left_out("people", found.people)
+        _left_out("images", found.images)
+    if found:
+        raise typer.Exit(1)
 
 
 def _telling(live: Live, what: str) -> Callable[[int, int], None]:

@@ -68,6 +68,11 @@ KNOWN_PROTOCOLS: dict[str, dict[str, Any]] = {
     "ytf": {"format": "ytf", "path": "ytf"},
     "cfp_fp": {"format": "cfp", "path": "cfp", "set": "FP"},
     "cfp_ff": {"format": "cfp", "path": "cfp", "set": "FF"},
+    "agedb_30": {"format": "bin", "path": "agedb_30.bin"},
+    "calfw": {"format": "bin", "path": "calfw.bin"},
+    "cplfw": {"format": "bin", "path": "cplfw.bin"},
+    "ijbb": {"format": "ijb", "path": "ijbb", "set": "ijbb"},
+    "ijbc": {"format": "ijb", "path": "ijbc", "set": "ijbc"},
 }
 """What a protocol's name alone stands for."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.catalog.facts import expected_counts
 from bench.data.checks.examine import Examined, examine
 from bench.data.checks.findings import Finding, finding, told
 from bench.data.checks.inspect import alike
@@ -51,6 +52,11 @@ def verify(found: ImageList | Protocol, *, progress: Progress | None = None) -> 
         (*_images(images, examined), *_labels(images), *_templates(found), *_pairs(found), *_folds(found)),
         (*_named_again(images), *_copies(images, examined), *_remarkable_pairs(found, examined)),
     )
+
+
+def counts_told(facts: str, wrong: list[str]) -> Finding:
+    """Counts that differ from a known data set's."""
+    return told(f"counts that are not those of {facts}", len(expected_counts(facts)), wrong)
 
 
 def _images(images: ImageList, examined: Examined) -> Iterator[Finding]:
