@@ -59,7 +59,9 @@ class ProtocolSource(Source):
     def _known_by_name(cls, value: Any) -> Any:
         value = {"name": value} if isinstance(value, str) else value
         if isinstance(value, dict) and isinstance(value.get("name"), str):
-            return {**KNOWN_PROTOCOLS.get(value["name"], {}), **value}
+            known = KNOWN_PROTOCOLS.get(value["name"], {})
+            # A format of one's own takes none of the options that another format's reader has.
+            return {**known, **value} if value.get("format", known.get("format")) == known.get("format") else value
         return value
 
 
