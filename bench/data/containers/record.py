@@ -229,7 +229,9 @@ def _parts(data: mmap.mmap, at: int, limit: int) -> list[tuple[int, int]]:
         if magic != MAGIC:
             raise _BrokenRecordError(f"byte {at}: found {magic:#010x} instead of the magic word {MAGIC:#010x}")
         if flag not in ((MIDDLE, LAST) if parts else (WHOLE, FIRST)):
-            raise _BrokenRecordError(f"byte {at}: continuation flag {flag} {'inside' if parts else 'at the start of'} a record")
+            raise _BrokenRecordError(
+                f"byte {at}: continuation flag {flag} {'inside' if parts else 'at the start of'} a record"
+            )
         start, stop = at + PART.size, at + PART.size + length
         if stop > limit:
             left = f"{limit - start} are left before {_end(data, limit)}"
