@@ -12,6 +12,7 @@ import typer
 
 from bench.cli.console import err, out, print_rows, shown
 from bench.cli.data import data_app
+from bench.cli.evaluate import evaluate
 from bench.errors import BenchError
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
     help="Benchmark and ablation harness for margin-based face-recognition losses.",
 )
 app.add_typer(data_app, name="data")
+app.command()(evaluate)
 
 SuiteFile = Annotated[Path, typer.Argument(help="suite file, such as suites/ablation_intra.yaml")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="override a field")]

@@ -130,7 +130,9 @@ def _contained_digests(images: ImageList, cache: Path, workers: int | None) -> l
     """Digests of images in a container; remembered as raw bytes, for there may be millions."""
     container = images.container
     assert container is not None
-    names = hashlib.sha256("\n".join([str(container.path.absolute()), *images.files]).encode(errors="surrogatepass"))
+    names = hashlib.sha256(
+        "\n".join([repr(container), str(container.path.absolute()), *images.files]).encode(errors="surrogatepass")
+    )
     memory = cache / "fingerprints" / f"{names.hexdigest()[:32]}.sha256"
     before = _stamp(container)
     known = memory.read_bytes() if memory.is_file() else b""

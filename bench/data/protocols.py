@@ -59,7 +59,7 @@ def pack_protocol(
     take its pairs out of the test, and is refused. Raises as ``pack`` does, and DataError where the protocol
     contradicts itself.
     """
-    identity = _template_identity(protocol)
+    identity = template_identity(protocol)
     images = pack(
         protocol.images, pixels=pixels, cache=cache, on_bad_image=on_bad_image, progress=progress, workers=workers
     )
@@ -119,8 +119,11 @@ def _file(cache: Path, digest: str) -> Path:
     return stored_at(cache, "protocols", digest).with_suffix(".safetensors")
 
 
-def _template_identity(protocol: Protocol) -> Int:
-    """(T,) whose face each template shows. Raises DataError for templates without images or of several people."""
+def template_identity(protocol: Protocol) -> Int:
+    """(T,) int64 index into ``images.identities``: whose face each template shows.
+
+    Raises DataError for templates without images or of several people, and where pairs contradict their people.
+    """
     count = len(protocol.template_names)
     identity = np.full(count, -1, np.int64)
     identity[protocol.template] = protocol.images.labels

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from bench.errors import DataError
-from bench.evaluation.bootstrap import Interval
+from bench.evaluation.bootstrap import Interval, percentile_interval
 from bench.evaluation.geometry import Geometry
+from bench.evaluation.resampling import draw_people
 
 
 def geometry_intervals(
@@ -25,12 +26,8 @@ def geometry_intervals(
     for name, (numerator, denominator) in geometry.parts.items():
         people = len(numerator)
         # Each metric draws anew from the seed, so that all of them see the same people drawn.
-        draw = np.random.default_rng(seed)
-        times = draw.multinomial(people, np.full(people, 1 / people), size=replicates)
+        times = draw_people(np.random.default_rng(seed), people, replicates)
         below = times @ denominator
-        values = (times @ numerator)[below > 0] / below[below > 0]
-        low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-        estimate = numerator.sum() / denominator.sum()
-        undefined = replicates - len(values)
-        found[name] = Interval(float(estimate), float(low), float(high), level, replicates, undefined, seed)
+        values = np.where(below > 0, times @ numerator / np.where(below > 0, below, 1), np.nan)
+        found[name] = percentile_interval(float(numerator.sum() / denominator.sum()), values, level, seed)
     return found

@@ -8,6 +8,7 @@ import pytest
 from bench.errors import DataError
 from bench.evaluation.geometry import measure
 from bench.evaluation.geometry_intervals import geometry_intervals
+from bench.evaluation.resampling import draw_people
 
 
 def embeddings(
@@ -30,7 +31,7 @@ def test_the_parts_of_a_metric_make_the_metric() -> None:
 def test_a_replicate_is_the_ratio_over_the_people_drawn() -> None:
     geometry = measure(*embeddings(12, 8, 6))
     (found,) = [geometry_intervals(geometry, replicates=1, seed=3)["d_eff"]]
-    times = np.random.default_rng(3).multinomial(12, np.full(12, 1 / 12), size=1)[0]
+    times = draw_people(np.random.default_rng(3), 12, 1)[0]
     top, bottom = geometry.parts["d_eff"]
     drawn = [i for i in range(12) for _ in range(times[i])]
     expected = sum(top[i] for i in drawn) / sum(bottom[i] for i in drawn)

@@ -42,6 +42,10 @@ class BinFile:
     channels: str | None = None
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.path,)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The 2·P names, a0, b0, a1, b1, …"""
         return tuple([f"{i:06d}" for i in range(len(self._opened().images))])

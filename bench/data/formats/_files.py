@@ -73,7 +73,7 @@ class ListedFiles:
     """Looks up files that a list names below a root. A folder is read once, however many of its files are named."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self._real = root, os.path.realpath(root)
+        self._text, self._real = str(root), os.path.realpath(root)
         self._folders: dict[str, dict[str, str]] = {}
 
     def problem(self, file: str) -> str | None:
@@ -83,11 +83,11 @@ class ListedFiles:
         if found is None:
             found = self._folders[folder] = self._look(folder)
         what = found.get(name, "a missing image")
-        return f"names {what}: {self.root / file}" if what else None
+        return f"names {what}: {self._text}/{file}" if what else None
 
     def _look(self, folder: str) -> dict[str, str]:
         """File name → what it is where it is no file of the root, else an empty text."""
-        path = f"{self.root}/{folder}"
+        path = f"{self._text}/{folder}"
         try:
             with os.scandir(path) as entries:
                 found = {entry.name: self._what(entry) for entry in entries}

@@ -6,9 +6,10 @@ lines are (``path number``, twice; a number above 0 is a genuine pair).
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -230,10 +231,19 @@ def _identities(listing: Path, rows: list[_Row], files: dict[str, str], identity
         return dict(zip(files, map(str, people.tolist()), strict=True))
     problems, found = Problems(listing), {}
     for name, where in files.items():
-        path = PurePosixPath(name)
-        found[name] = path.parent.name if identity == "folder" else re.sub(r"_[0-9]+$", "", path.stem)
-        if not found[name] or (identity == "stem" and found[name] == path.stem):
+        person = _person(name, identity)
+        if person is None:
             expected = "a folder above it" if identity == "folder" else "a name that ends in _NUMBER"
             problems.add(f"{where}: {name} has no identity: expected {expected}")
+        else:
+            found[name] = person
     problems.refuse()
     return found
+
+
+def _person(name: str, identity: str) -> str | None:
+    *folders, last = name.split("/")
+    if identity == "folder":
+        return folders[-1] if folders else None
+    match = re.fullmatch("(.+)_[0-9]+", posixpath.splitext(last)[0])
+    return match[1] if match else None
