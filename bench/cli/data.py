@@ -115,15 +115,12 @@ def inspect(
         print_json(found.record())
         return
     say(f"{found.path}: {found.looks_like}\n")
-    takers = [reading for reading in found.readings if reading.takes]
-    print_columns([(reading.format, reading.note) for reading in takers])
-    refusers = [reading for reading in found.readings if not reading.takes]
-    for reading in refusers if not takers else []:
-        print_columns([(reading.format, f"does not take it: {reading.note}")])
-    if takers and refusers:
-        say(f"not taken by {', '.join(reading.format for reading in refusers)}")
-    if not found.readings:
-        say("no reader takes it")
+    told = [reading for reading in found.readings if reading.takes or reading.expected]
+    print_columns([(r.format, r.note if r.takes else f"does not take it: {r.note}") for r in told])
+    if not any(reading.takes for reading in found.readings):
+        say("nor does any other reader" if told else "no reader takes it")
+    elif len(told) < len(found.readings):
+        say(f"not taken by {', '.join(r.format for r in found.readings if r not in told)}")
     if found.counts:
         say(f"\nas {found.analysed_as}")
         print_columns(_in_words(found.counts))

@@ -49,7 +49,11 @@ def test_inspect_says_why_no_reader_takes_a_path(place):
     (place / "note.txt").write_text("hello\n")
     done = bench(place, "inspect", "note.txt")
     assert "begins with 'hello'" in done.stdout
-    assert "does not take it" in done.stdout
+    assert "no reader takes it" in done.stdout
+    done = bench(place, "inspect", "faces", columns=200)
+    assert "folder  does not take it: faces: " in done.stdout
+    assert "cfp/Data is not an image" in done.stdout
+    assert "nor does any other reader" in done.stdout
 
 
 def test_verify_passes_and_fails_by_its_exit_code(place, tmp_path):

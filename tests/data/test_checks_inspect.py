@@ -112,6 +112,12 @@ def test_what_is_suspicious_is_counted_and_named(tmp_path: Path) -> None:
     assert (found.counts["images"], found.counts["identities"], found.counts["readable"]) == (23, 3, 22)
 
 
+def test_a_large_group_is_cut_and_counted(tmp_path: Path) -> None:
+    found = inspect(layouts.image_folder(tmp_path, {f"p{i}": 1 for i in range(9)}))
+    (alike,) = (f for f in found.suspicious if f.what.startswith("different people"))
+    assert alike.examples == ("p0 = p1 = p2 = p3 = p4 = … (9 in all)",)
+
+
 def test_a_sample_looks_into_no_more_images_than_that(tmp_path: Path) -> None:
     found = inspect(layouts.image_folder(tmp_path, {"a": 6, "b": 4}), sample=5)
     assert (found.counts["images"], found.counts["looked_into"]) == (10, 5)

@@ -33,3 +33,9 @@ def finding(what: str, checked: int, found: Sized, described: Iterable[str]) -> 
 def told(what: str, checked: int, texts: Sequence[str]) -> Finding:
     """A finding that is told by its own texts."""
     return finding(what, checked, texts, texts)
+
+
+def equal(names: Sequence[str]) -> str:
+    """Names that are the same in some way: up to five, and how many there are."""
+    more = f" = … ({len(names):,} in all)" if len(names) > SHOWN else ""
+    return " = ".join(names[:SHOWN]) + more

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.catalog import FORMATS
 from bench.data.checks.examine import Examined, examine, sample_rows
-from bench.data.checks.findings import Finding, finding, told
+from bench.data.checks.findings import Finding, equal, finding, told
 from bench.data.checks.sniff import Looks, sniff
 from bench.data.formats._lists import IMAGE_SUFFIXES, printable
 from bench.data.formats._protocols import labelled
@@ -32,11 +32,15 @@ NOBODY = ("",)
 
 @dataclass(frozen=True)
 class Reading:
-    """Whether a format's reader takes a path, with its default options; what it found there, or why not."""
+    """Whether a format's reader takes a path, with its default options; what it found there, or why not.
+
+    ``expected``: the path looks like what the format is made for.
+    """
 
     format: str
     takes: bool
     note: str
+    expected: bool
 
 
 @dataclass(frozen=True)
@@ -80,11 +84,15 @@ def inspect(path: Path, *, sample: int | None = None, progress: Progress | None 
     images = images_of(source)
     shown = printable(str(path))
     if not images.files:
-        return Inspection(shown, looks.what, readings, suspicious=tuple(suspicious))
+        return Inspection(shown, looks.what, readings, suspicious=_those_found(suspicious))
     examined = examine(images, rows=sample_rows(images, sample), progress=progress)
     suspicious += [*_about_images(images, examined), *_about_people(images)]
-    found_suspicious = tuple(found for found in suspicious if found.count)
-    return Inspection(shown, looks.what, readings, analysed_as, _counts(source) | _sizes(examined), found_suspicious)
+    counts = _counts(source) | _sizes(examined)
+    return Inspection(shown, looks.what, readings, analysed_as, counts, _those_found(suspicious))
+
+
+def _those_found(findings: list[Finding]) -> tuple[Finding, ...]:
+    return tuple(found for found in findings if found.count)
 
 
 def _readings(path: Path, looks: Looks) -> tuple[tuple[Reading, ...], dict[str, ImageList | Protocol]]:
@@ -94,9 +102,10 @@ def _readings(path: Path, looks: Looks) -> tuple[tuple[Reading, ...], dict[str, 
     for name in [*likely, *(name for name in FORMATS.names() if looks.text and name not in likely)]:
         try:
             taken[name] = read(FORMATS.get(name), path)
-            readings.append(Reading(name, True, _summary(taken[name])))
+            readings.append(Reading(name, True, _summary(taken[name]), name in likely))
         except DataError as error:
-            readings.append(Reading(name, False, printable(" ".join(str(error).split()))))
+            first, *rest = (printable(line.strip()) for line in str(error).split("\n"))
+            readings.append(Reading(name, False, " ".join([first, "; ".join(rest)]).strip(), name in likely))
     return tuple(readings), taken
 
 
@@ -168,7 +177,7 @@ def _about_images(images: ImageList, examined: Examined) -> list[Finding]:
 
 
 def alike(images: ImageList, rows: Int) -> str:
-    return " = ".join(images.files[row] for row in rows.tolist())
+    return equal([images.files[row] for row in rows.tolist()])
 
 
 def _about_people(images: ImageList) -> list[Finding]:
@@ -180,7 +189,7 @@ def _about_people(images: ImageList) -> list[Finding]:
     spelled = defaultdict(list)
     for name in images.identities if images.named else ():
         spelled[normalise(name)].append(name)
-    same = [" = ".join(names) for letters, names in spelled.items() if letters and len(names) > 1]
+    same = [equal(names) for letters, names in spelled.items() if letters and len(names) > 1]
     return [
         told("people with one image", people, alone),
         told("different people whose names have the same letters", people, same),
