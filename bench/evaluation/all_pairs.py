@@ -165,20 +165,26 @@ class _Pairs:
         self.impostor = len(labels) * (len(labels) - 1) // 2 - self.genuine
 
     def tiles(self, *, genuine: bool) -> Iterator[tuple[int, int, torch.Tensor]]:
-        """Row, column and float64 products of each tile that holds pairs of this kind; −inf in all other places."""
+        """Row, column and float64 products of each tile that holds pairs of this kind; −inf in all other places.
+
+        The products are overwritten by those of the next tile.
+        """
         import torch
 
         count, end = len(self.end), torch.from_numpy(self.end).to(self.rows.device)
         index = torch.arange(count, device=self.rows.device)
+        space = torch.empty(min(self.tile, count) ** 2, dtype=torch.float64, device=self.rows.device)
         for row in range(0, count, self.tile):
             stop = min(row + self.tile, count)
             left = self.rows[row:stop].double()
             first_end, last_end = self.end[row], self.end[stop - 1]
-            for column in range(row, last_end if genuine else count, self.tile):
-                right = self.rows[column : column + self.tile]
+            beyond = last_end if genuine else count
+            for column in range(row, beyond, self.tile):
+                right = self.rows[column : min(column + self.tile, beyond)]
                 if not genuine and column + len(right) <= first_end:
                     continue
-                product = left @ right.double().T
+                product = space[: len(left) * len(right)].view(len(left), len(right))
+                torch.matmul(left, right.double().T, out=product)
                 if column < last_end:
                     across = index[column : column + len(right)]
                     own = across < end[row:stop, None]
