@@ -122,9 +122,9 @@ def all_pairs_intervals(
     (as `bootstrap.bootstrap_intervals`); each replicate has its own number of impostors and threshold.
 
     Of the impostors only the highest are kept: eight times as many as the largest FAR needs, and 4,096 more. A
-    replicate is exact or, where its threshold lies below those, counted as undefined. A rate that is not measurable has no interval,
-    and one of which eight times the impostors, or all genuine pairs, are more than ``KEPT``. Other arguments and errors as
-    for `all_pairs`; DataError also for no replicates or a level outside (0, 1).
+    replicate is exact or, where its threshold lies below those, counted as undefined. A rate that is not measurable has
+    no interval, and one of which eight times the impostors, or all genuine pairs, are more than ``KEPT``. Other
+    arguments and errors as for `all_pairs`; DataError also for no replicates or a level outside (0, 1).
     """
     rates = [exact_rate(far) for far in fars]
     names = [_name(rate_text(rate)) for rate in rates]
