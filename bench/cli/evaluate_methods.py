@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bench.data.resolve import Tell
+    from bench.evaluation.measures import Measures
     from bench.evaluation.models import Model
     from bench.evaluation.protocols import FoundProtocol
-    from bench.evaluation.record import Measures, Record
+    from bench.evaluation.record import Record
 
     Run = Callable[[FoundProtocol, Measures, Tell], tuple[Record, np.ndarray, np.ndarray | None]]
 
@@ -81,6 +82,23 @@ def parse_pairs(what: str, words: Sequence[str] | None) -> dict[str, Any]:
     if mistakes:
         raise SuiteError(mistakes)
     return pairs
+
+
+def parse_rates(words: str) -> tuple[str, ...]:
+    """``"1e-3, .01"`` as ``("1e-2", "1e-3")``. Raises DataError for what is no rate."""
+    from bench.evaluation.rates import exact_rate, rate_text
+
+    rates = {exact_rate(word.strip()) for word in words.split(",") if words.strip()}
+    return tuple(rate_text(rate) for rate in sorted(rates, reverse=True))
+
+
+def parse_ranks(words: str) -> tuple[int, ...]:
+    """``"5,1"`` as ``(1, 5)``. Raises SuiteError."""
+    ranks = [word.strip() for word in words.split(",") if words.strip()]
+    wrong = [rank for rank in ranks if not (rank.isascii() and rank.isdigit() and int(rank))]
+    if wrong:
+        raise SuiteError([_mistake("--ranks", f"must be numbers from 1 on with commas, found {words!r}")])
+    return tuple(sorted({int(rank) for rank in ranks}))
 
 
 def make_method(source: str, given: Options) -> Method:

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from bench.data.types import Protocol
 from bench.errors import DataError
 from bench.evaluation.matching import in_order, match
+from bench.evaluation.measures import Measures
 from bench.evaluation.pairs import Direction
-from bench.evaluation.record import Measures, Record, comparison, measure_images, measure_protocol, measure_scores
+from bench.evaluation.record import Record, comparison, measure_images, measure_protocol, measure_scores
 from bench.evaluation.templates import Floats, unit_rows
 
 Per = Literal["image", "template"]

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,26 +15,16 @@ from bench.data.protocols import PackedProtocol, template_identity
 from bench.data.types import Bool, Int, Protocol
 from bench.errors import DataError
 from bench.evaluation.bootstrap import Interval, bootstrap_intervals
-from bench.evaluation.geometry import PER_IDENTITY, QUADRUPLE, Geometry, measure
-from bench.evaluation.geometry_intervals import geometry_intervals
+from bench.evaluation.measures import Measures
 from bench.evaluation.pairs import Direction
 from bench.evaluation.templates import Floats, pair_scores, pool, unit_rows
 from bench.evaluation.verification import Verification, verify
+from bench.evaluation.whole_set import limit_text, measure_whole_set
+
+if TYPE_CHECKING:
+    import torch
 
 Record = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Measures:
-    """What is measured. ``far``: rates of TAR@FAR, exact decimals.
-
-    ``bootstrap``: replicates over people, drawn by ``seed``; 0: no intervals. ``level``: their coverage.
-    """
-
-    far: tuple[str, ...] = ("1e-2", "1e-3")
-    bootstrap: int = 0
-    seed: int = 0
-    level: float = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,40 +75,41 @@ def comparison(protocol: Protocol | PackedProtocol) -> Comparison:
     )
 
 
-def measure_images(raw: npt.ArrayLike, test: Comparison, measures: Measures) -> tuple[Record, Floats, Floats]:
+def measure_images(
+    raw: npt.ArrayLike, test: Comparison, measures: Measures, *, device: str | torch.device = "cpu"
+) -> tuple[Record, Floats, Floats]:
     """Record, scores (P,) and templates (T, d) of raw image embeddings (N, d) in the order of ``test.images``.
 
     Raises DataError naming the images whose embedding is zero or not finite, and as `measure_protocol` does.
     """
     unit = unit_rows(raw, test.images)
     templates = pool(unit, test.template, len(test.template_names), test.media)
-    record, scores = measure_protocol(templates, test, measures)
+    record, scores = measure_protocol(templates, test, measures, device=device)
     record["facts"]["images"] = len(test.images)
     return record, scores, templates
 
 
-def measure_protocol(templates: Floats, test: Comparison, measures: Measures) -> tuple[Record, Floats]:
-    """Record and scores (P,) float32 of unit template embeddings (T, d): `measure_scores`, and the geometry."""
+def measure_protocol(
+    templates: Floats, test: Comparison, measures: Measures, *, device: str | torch.device = "cpu"
+) -> tuple[Record, Floats]:
+    """Record and scores (P,) float32 of unit template embeddings (T, d): `measure_scores`, and the whole set's parts.
+
+    Those need to know who the people are. ``device``, on which products of all pairs are made, changes no bit.
+    """
     scores = pair_scores(templates, test.pairs)
     record = measure_scores(scores, test, measures)
     record["facts"] |= {"templates": len(templates), "dimension": templates.shape[1]}
-    if test.named:
-        _add_geometry(record, templates, test, measures)
-    else:
-        record["notes"]["geometry"] = "not measured: the protocol does not say who its people are"
+    if not test.named:
+        record["notes"]["whole set"] = "geometry, all pairs, identification: not measured, the protocol names nobody"
+        return record, scores
+    for part in measure_whole_set(templates, test.identity, measures, device=device):
+        record["metrics"] |= part.metrics
+        record["facts"] |= part.facts
+        record["notes"] |= part.notes
+        record["intervals"] |= _plain(part.intervals)
+        if part.angles is not None:
+            record["angles"] = part.angles
     return record, scores
-
-
-def _add_geometry(record: Record, templates: Floats, test: Comparison, measures: Measures) -> None:
-    geometry = measure(templates, test.identity)
-    record["metrics"] |= geometry.metrics()
-    record["angles"] = geometry.angles()
-    record["facts"] |= geometry.facts()
-    record["notes"] |= _geometry_notes(geometry)
-    if measures.bootstrap:
-        record["intervals"] |= _plain(
-            geometry_intervals(geometry, replicates=measures.bootstrap, seed=measures.seed, level=measures.level)
-        )
 
 
 def measure_scores(
@@ -143,7 +134,7 @@ def measure_scores(
         intervals = _plain(
             bootstrap_intervals(
                 values, test.same, people, test.fold, fars=measures.far, direction=direction,
-                replicates=measures.bootstrap, seed=measures.seed, level=measures.level,
+                **measures.drawn(),
             )
         )  # fmt: skip
         if not test.named:
@@ -177,23 +168,10 @@ def _plain(intervals: Mapping[str, Interval]) -> Record:
     }
 
 
-def _geometry_notes(geometry: Geometry) -> dict[str, str]:
-    if not geometry.identities:
-        return {"geometry": f"not measurable: needs two people with {QUADRUPLE} templates each"}
-    notes = {"geometry": f"of {geometry.identities:,} people with {geometry.images} templates each"}
-    if geometry.top_axis_share_per_identity is None:
-        notes["top_axis_share_per_identity"] = f"needs {PER_IDENTITY} templates a person"
-    return notes
-
-
 def _notes(found: Verification, impostors: int) -> dict[str, str]:
     notes = {}
     for point in found.tar_at_far:
-        if point.tar is None:
-            text = f"not measurable: {impostors:,} impostors"
-        else:
-            text = f"at most {point.allowed:,} of {impostors:,} impostors pass"
-        notes[f"tar_at_far_{point.far}"] = text
+        notes[f"tar_at_far_{point.far}"] = limit_text(point, impostors, "impostors")
     if found.accuracy is None:
         notes["accuracy"] = "not measured: the protocol has no folds"
     if found.d_prime is None:

@@ -13,7 +13,8 @@ from bench.data.protocols import PackedProtocol
 from bench.data.types import Int
 from bench.evaluation.embed import raw_embeddings
 from bench.evaluation.geometry import measure, pull_isotropy
-from bench.evaluation.record import Measures, comparison, measure_images
+from bench.evaluation.measures import Measures
+from bench.evaluation.record import comparison, measure_images
 from bench.losses.head import MarginHead
 from bench.suite.seeds import seed_for
 
@@ -32,8 +33,7 @@ def evaluate_protocol(
     begun = time.monotonic()
     rows = np.arange(len(protocol.template))
     raw = raw_embeddings(backbone, protocol.images, rows, flip=options["flip"], device=device).cpu().numpy()
-    measures = Measures(far=tuple(options["far"]), bootstrap=options["bootstrap"])
-    record, scores, templates = measure_images(raw, comparison(protocol), measures)
+    record, scores, templates = measure_images(raw, comparison(protocol), Measures.of(options), device=device)
     arrays: Arrays = {
         "scores": scores,
         "same": protocol.same.astype(np.uint8),

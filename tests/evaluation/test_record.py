@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 
 from bench.errors import DataError
+from bench.evaluation.all_pairs import all_pairs
 from bench.evaluation.bootstrap import bootstrap_intervals
 from bench.evaluation.geometry import measure
-from bench.evaluation.record import Comparison, Measures, measure_images, measure_protocol, measure_scores
+from bench.evaluation.identification import identify, search_within
+from bench.evaluation.measures import Measures
+from bench.evaluation.record import Comparison, measure_images, measure_protocol, measure_scores
 from bench.evaluation.templates import pair_scores, pool, unit_rows
 from bench.evaluation.verification import verify
+from bench.suite.schema import Evaluation
 
 PEOPLE, EACH = 8, 5
 
@@ -64,6 +68,31 @@ def test_the_record_is_what_its_parts_say():
     assert json.loads(json.dumps(record, allow_nan=False)) == json.loads(json.dumps(record))
 
 
+def test_the_whole_set_is_measured_where_it_is_asked_for():
+    test, raw = comparison(), embeddings()
+    asked = Measures(all_pairs_far=("1e-1", "1e-6"), ranks=(1, 8), fpir=("1e-2",), bootstrap=20)
+    record, _, templates = measure_images(raw, test, asked)
+    pairs = all_pairs(templates, test.identity, fars=asked.all_pairs_far)
+    found = identify(search_within(templates, test.identity), fpirs=asked.fpir, ranks=asked.ranks)
+    assert pairs.metrics().items() <= record["metrics"].items()
+    assert found.metrics().items() <= record["metrics"].items()
+    assert record["intervals"].keys() >= {"all_pairs_tar_at_far_1e-1", "rank_1"}
+    assert not record["intervals"].keys() & {"all_pairs_tar_at_far_1e-6", "rank_8", "tpir_at_fpir_1e-2"}
+    assert record["notes"]["all_pairs_tar_at_far_1e-1"] == "at most 70 of 700 impostors"
+    assert record["notes"]["all_pairs_tar_at_far_1e-6"] == "not measurable: 700 impostors"
+    assert record["notes"]["rank_1"] == "32 probes among 8 people"
+    assert record["notes"]["rank_8"] == "not measurable: 32 probes among 8 people"
+    assert record["notes"]["tpir_at_fpir_1e-2"] == "not measurable: 0 probes without a mate"
+    without = measure_images(raw, test, Measures())[0]
+    assert not [name for name in without["metrics"] if name.startswith(("all_pairs", "rank", "tpir"))]
+    assert without["intervals"] == {}
+
+
+def test_a_suites_options_say_what_is_measured():
+    options = Evaluation(far=["1e-1"], ranks=[5, 1], bootstrap=7).model_dump()
+    assert Measures.of(options) == Measures(("1e-1",), ("1e-3", "1e-4"), (1, 5), ("1e-2",), 7)
+
+
 def test_templates_are_measured_as_their_images_are():
     test, raw = comparison(), embeddings()
     record, scores, templates = measure_images(raw, test, Measures())
@@ -91,7 +120,7 @@ def test_what_cannot_be_measured_is_none_and_says_why():
     assert record["notes"]["tar_at_far_1e-3"] == f"not measurable: {record['facts']['impostor']} impostors"
     assert "may be too narrow" in record["notes"]["intervals"]
     record, _ = measure_protocol(unit_rows(embeddings(40), "x" * 40), comparison(named=False), Measures())
-    assert "who its people are" in record["notes"]["geometry"]
+    assert "names nobody" in record["notes"]["whole set"]
     assert "isotropy" not in record["metrics"]
     few = comparison(identity=np.repeat(np.arange(20), 2), same=np.zeros(40, bool))
     few = dataclasses.replace(few, same=few.identity[few.pairs[:, 0]] == few.identity[few.pairs[:, 1]])
