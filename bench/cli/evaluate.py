@@ -61,11 +61,11 @@ def evaluate(
         "--flip/--no-flip", rich_help_panel=FEED, help="add the mirror image's embedding; default: yes")] = None,
     device: Annotated[Literal["auto", "cpu", "cuda"] | None, typer.Option(
         rich_help_panel=FEED, help="default: auto; ONNX: cpu")] = None,
-    far: Annotated[str, typer.Option(
-        rich_help_panel=MEASURE, help="rates of TAR@FAR on the protocol's pairs")] = "1e-2,1e-3,1e-4",
+    far: Annotated[str, typer.Option(rich_help_panel=MEASURE, help="rates of TAR@FAR")] = "1e-2,1e-3,1e-4",
     all_pairs_far: Annotated[str, typer.Option(
-        rich_help_panel=MEASURE, help="rates of TAR@FAR over all pairs of templates; '': none")] = "1e-3,1e-4,1e-5",
-    ranks: Annotated[str, typer.Option(rich_help_panel=MEASURE, help="of closed-set identification; '': none")] = "1",
+        rich_help_panel=MEASURE, help="rates of TAR@FAR over every pair of templates; '': none")] = "1e-4,1e-5",
+    ranks: Annotated[str, typer.Option(
+        rich_help_panel=MEASURE, help="ranks of closed-set identification; '': none")] = "1,5",
     fpir: Annotated[str, typer.Option(
         rich_help_panel=MEASURE, help="rates of open-set identification; '': none")] = "1e-2",
     bootstrap: Annotated[int, typer.Option(
@@ -86,17 +86,21 @@ def evaluate(
     from bench.cli.live import Live
     from bench.data.cache import cache_root
     from bench.evaluation.files import npy_bytes, npz_bytes
-    from bench.evaluation.measures import Measures
     from bench.evaluation.protocols import find_protocols
+    from bench.evaluation.record import Measures
     from bench.store import write_bytes, write_json
     from bench.training.environment import environment
 
     given = {name: value for name, value in context.params.items() if value not in (None, [], ())}
     source = one_source(given)
     measures = Measures(
-        far=parse_rates(far), all_pairs_far=parse_rates(all_pairs_far), ranks=parse_ranks(ranks),
-        fpir=parse_rates(fpir), bootstrap=bootstrap, seed=seed,
-    )  # fmt: skip
+        far=parse_rates(far),
+        all_pairs_far=parse_rates(all_pairs_far),
+        ranks=parse_ranks(ranks),
+        fpir=parse_rates(fpir),
+        bootstrap=bootstrap,
+        seed=seed,
+    )
     with Live(Console(stderr=True, highlight=False, soft_wrap=True)) as live:
         tests = find_protocols(
             protocols or [], root=root, format_name=format_name, options=parse_pairs("--option", option),

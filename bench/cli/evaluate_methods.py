@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from bench.errors import BenchError, Mistake, SuiteError, nearest
+from bench.errors import BenchError, DataError, Mistake, SuiteError, nearest
 from bench.suite.source import parse_value
 
 if TYPE_CHECKING:
     import numpy as np
 
     from bench.data.resolve import Tell
-    from bench.evaluation.measures import Measures
     from bench.evaluation.models import Model
     from bench.evaluation.protocols import FoundProtocol
-    from bench.evaluation.record import Record
+    from bench.evaluation.record import Measures, Record
 
     Run = Callable[[FoundProtocol, Measures, Tell], tuple[Record, np.ndarray, np.ndarray | None]]
 
@@ -84,21 +83,21 @@ def parse_pairs(what: str, words: Sequence[str] | None) -> dict[str, Any]:
     return pairs
 
 
-def parse_rates(words: str) -> tuple[str, ...]:
+def parse_rates(text: str) -> tuple[str, ...]:
     """``"1e-3, .01"`` as ``("1e-2", "1e-3")``. Raises DataError for what is no rate."""
     from bench.evaluation.rates import exact_rate, rate_text
 
-    rates = {exact_rate(word.strip()) for word in words.split(",") if words.strip()}
+    rates = {exact_rate(word.strip()) for word in text.split(",") if word.strip()}
     return tuple(rate_text(rate) for rate in sorted(rates, reverse=True))
 
 
-def parse_ranks(words: str) -> tuple[int, ...]:
-    """``"5,1"`` as ``(1, 5)``. Raises SuiteError."""
-    ranks = [word.strip() for word in words.split(",") if words.strip()]
-    wrong = [rank for rank in ranks if not (rank.isascii() and rank.isdigit() and int(rank))]
+def parse_ranks(text: str) -> tuple[int, ...]:
+    """``"5,1"`` as ``(1, 5)``. Raises DataError for what is no rank."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    wrong = [word for word in words if not (word.isascii() and word.isdigit() and int(word))]
     if wrong:
-        raise SuiteError([_mistake("--ranks", f"must be numbers from 1 on with commas, found {words!r}")])
-    return tuple(sorted({int(rank) for rank in ranks}))
+        raise DataError(f"a rank is a whole number from 1, found {wrong[0]!r}")
+    return tuple(sorted({int(word) for word in words}))
 
 
 def make_method(source: str, given: Options) -> Method:

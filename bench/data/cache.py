@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from bench.data.types import Container, ImageList
+from bench.data.types import Container, ImageList, Pixels
 from bench.data.union import Union
 from bench.errors import DataError, StoreError
 
@@ -130,7 +130,9 @@ def _contained_digests(images: ImageList, cache: Path, workers: int | None) -> l
     """Digests of images in a container; remembered as raw bytes, for there may be millions."""
     container = images.container
     assert container is not None
-    names = hashlib.sha256("\n".join([str(container.path.absolute()), *images.files]).encode(errors="surrogatepass"))
+    names = hashlib.sha256(
+        "\n".join([repr(container), str(container.path.absolute()), *images.files]).encode(errors="surrogatepass")
+    )
     memory = cache / "fingerprints" / f"{names.hexdigest()[:32]}.sha256"
     before = _stamp(container)
     known = memory.read_bytes() if memory.is_file() else b""
@@ -163,9 +165,13 @@ def _stamp(container: Container) -> bytes:
 
 def _content(images: ImageList, file: str) -> bytes | Exception:
     try:
-        stored = images.read(file)
+        return content_of(images.read(file))
     except (OSError, DataError) as error:
         return error
+
+
+def content_of(stored: bytes | Pixels) -> bytes:
+    """sha256 of an image's stored bytes; pixels that are stored raw count with their shape."""
     if isinstance(stored, bytes):
         return hashlib.sha256(stored).digest()
     return hashlib.sha256(json.dumps(stored.shape).encode() + stored.tobytes()).digest()

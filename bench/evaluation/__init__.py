@@ -21,9 +21,9 @@ from bench.evaluation.bootstrap import Interval, bootstrap_intervals, bootstrap_
 from bench.evaluation.counts import NIST_2016, DetectionCost
 from bench.evaluation.embeddings import evaluate_embeddings, evaluate_scores
 from bench.evaluation.folds import FoldAccuracy, kfold_accuracy
-from bench.evaluation.measures import Measures
 from bench.evaluation.proportions import clopper_pearson, wilson
 from bench.evaluation.protocols import FoundProtocol, find_protocols
+from bench.evaluation.record import Measures
 from bench.evaluation.verification import (
     Roc,
     TarAtFar,

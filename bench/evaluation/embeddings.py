@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from bench.data.types import Protocol
 from bench.errors import DataError
+from bench.evaluation.lists import lists_of
 from bench.evaluation.matching import in_order, match
-from bench.evaluation.measures import Measures
 from bench.evaluation.pairs import Direction
-from bench.evaluation.record import Record, comparison, measure_images, measure_protocol, measure_scores
+from bench.evaluation.record import Measures, Record, measure_images, measure_protocol, measure_scores
 from bench.evaluation.templates import Floats, unit_rows
 
 Per = Literal["image", "template"]
@@ -31,7 +31,7 @@ def evaluate_embeddings(
     `bench.evaluation.templates.pool` does. Raises DataError for names that are missing or come twice, and for
     embeddings that are zero or not finite.
     """
-    test, measures, rows = comparison(protocol), measures or Measures(), np.asarray(embeddings)
+    test, measures, rows = lists_of(protocol), measures or Measures(), np.asarray(embeddings)
     if rows.ndim != 2 or rows.dtype.kind not in "fiu":
         raise DataError(f"embeddings must be (N, d) real numbers, found {rows.shape} {rows.dtype}")
     wanted = test.images if per == "image" else test.template_names
@@ -55,4 +55,4 @@ def evaluate_scores(
 
     ``direction``: "similarity", or "distance" where higher means less alike.
     """
-    return measure_scores(scores, comparison(protocol), measures or Measures(), direction=direction)
+    return measure_scores(scores, lists_of(protocol), measures or Measures(), direction=direction)

@@ -16,10 +16,10 @@ from bench.data.packed import Progress
 from bench.data.protocols import PackedProtocol
 from bench.errors import BenchError
 from bench.evaluation.embed import Network, Prepare, raw_embeddings
-from bench.evaluation.measures import Measures
+from bench.evaluation.lists import lists_of
 from bench.evaluation.onnx_model import OnnxNetwork
 from bench.evaluation.preprocessing import Preprocessing
-from bench.evaluation.record import Record, comparison, measure_images
+from bench.evaluation.record import Measures, Record, measure_images
 from bench.evaluation.templates import Floats
 from bench.evaluation.torch_model import load_module
 
@@ -83,7 +83,7 @@ def evaluate_model(
         model.network, protocol.images, rows, flip=flip, device=model.device, prepare=model.prepare, progress=progress
     )
     embeddings: Floats = raw.cpu().numpy()
-    record, scores, _ = measure_images(embeddings, comparison(protocol), measures, device=model.device)
+    record, scores, _ = measure_images(embeddings, lists_of(protocol), measures)
     record["facts"] |= {"data": protocol.digest, "original_sizes": protocol.images.facts["original_sizes"]}
     if protocol.images.skipped:
         record["notes"]["images"] = f"left out, for they cannot be read: {some(protocol.images.skipped)}"

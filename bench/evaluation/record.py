@@ -2,118 +2,128 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.data.protocols import PackedProtocol, template_identity
-from bench.data.types import Bool, Int, Protocol
 from bench.errors import DataError
+from bench.evaluation.all_pairs import all_pairs, all_pairs_intervals
 from bench.evaluation.bootstrap import Interval, bootstrap_intervals
-from bench.evaluation.measures import Measures
+from bench.evaluation.geometry import PER_IDENTITY, QUADRUPLE, Geometry, measure
+from bench.evaluation.geometry_intervals import geometry_intervals
+from bench.evaluation.identification import identification_intervals, identify, search_within
+from bench.evaluation.lists import ProtocolLists
 from bench.evaluation.pairs import Direction
 from bench.evaluation.templates import Floats, pair_scores, pool, unit_rows
 from bench.evaluation.verification import Verification, verify
-from bench.evaluation.whole_set import limit_text, measure_whole_set
-
-if TYPE_CHECKING:
-    import torch
 
 Record = dict[str, Any]
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """A protocol without its pixels; see ``Protocol`` for ``template``, ``pairs``, ``same``, ``fold`` and ``media``.
+@dataclass(frozen=True)
+class Measures:
+    """What is measured. ``far``: rates of TAR@FAR, exact decimals; ``all_pairs_far``: of every template against every
+    other; ``ranks`` and ``fpir``: of identification; empty: not measured.
 
-    ``images``: N names; ``template_names``: T. ``identity``: (T,) int64, whose face a template shows; where ``named``
-    is False it is made up from the genuine pairs, so that one person may have several.
+    ``bootstrap``: replicates over people, drawn by ``seed``; 0: no intervals. ``level``: their coverage. ``device``:
+    where the products of all pairs are made; it changes no bit.
     """
 
-    images: Sequence[str]
-    template: Int
-    template_names: Sequence[str]
-    pairs: Int
-    same: Bool
-    fold: Int | None
-    identity: Int
-    media: Int | None = None
-    named: bool = True
+    far: tuple[str, ...] = ("1e-2", "1e-3")
+    all_pairs_far: tuple[str, ...] = ()
+    ranks: tuple[int, ...] = ()
+    fpir: tuple[str, ...] = ()
+    bootstrap: int = 0
+    seed: int = 0
+    level: float = 0.95
+    device: str = field(default="cpu", compare=False)
 
-    def digest(self) -> str:
-        """sha256, in hex, over names, templates, media, pairs, labels and folds; not over any image."""
-        total = hashlib.sha256(json.dumps(["comparison", 1, self.images, self.template_names, self.named]).encode())
-        for key in ("template", "media", "pairs", "same", "fold"):
-            array = getattr(self, key)
-            if array is not None:
-                total.update(json.dumps([key, array.shape]).encode())
-                total.update(np.ascontiguousarray(array).tobytes())
-        return total.hexdigest()
+    def told(self) -> Record:
+        """As it stands in a record."""
+        return {key: value for key, value in asdict(self).items() if key != "device"}
 
 
-def comparison(protocol: Protocol | PackedProtocol) -> Comparison:
-    """What a protocol compares. Raises DataError where it contradicts itself."""
-    if isinstance(protocol, PackedProtocol):
-        identity, named = protocol.template_identity, protocol.named
-    else:
-        identity, named = template_identity(protocol), protocol.images.named
-    return Comparison(
-        images=protocol.images.files,
-        template=protocol.template,
-        template_names=protocol.template_names,
-        pairs=protocol.pairs,
-        same=protocol.same,
-        fold=protocol.fold,
-        identity=identity,
-        media=protocol.media,
-        named=named,
-    )
-
-
-def measure_images(
-    raw: npt.ArrayLike, test: Comparison, measures: Measures, *, device: str | torch.device = "cpu"
-) -> tuple[Record, Floats, Floats]:
+def measure_images(raw: npt.ArrayLike, test: ProtocolLists, measures: Measures) -> tuple[Record, Floats, Floats]:
     """Record, scores (P,) and templates (T, d) of raw image embeddings (N, d) in the order of ``test.images``.
 
     Raises DataError naming the images whose embedding is zero or not finite, and as `measure_protocol` does.
     """
     unit = unit_rows(raw, test.images)
     templates = pool(unit, test.template, len(test.template_names), test.media)
-    record, scores = measure_protocol(templates, test, measures, device=device)
+    record, scores = measure_protocol(templates, test, measures)
     record["facts"]["images"] = len(test.images)
     return record, scores, templates
 
 
-def measure_protocol(
-    templates: Floats, test: Comparison, measures: Measures, *, device: str | torch.device = "cpu"
-) -> tuple[Record, Floats]:
-    """Record and scores (P,) float32 of unit template embeddings (T, d): `measure_scores`, and the whole set's parts.
-
-    Those need to know who the people are. ``device``, on which products of all pairs are made, changes no bit.
-    """
+def measure_protocol(templates: Floats, test: ProtocolLists, measures: Measures) -> tuple[Record, Floats]:
+    """Record and scores (P,) float32 of unit template embeddings (T, d): `measure_scores` and, where the protocol says
+    who its people are, all pairs, identification and geometry."""
     scores = pair_scores(templates, test.pairs)
     record = measure_scores(scores, test, measures)
     record["facts"] |= {"templates": len(templates), "dimension": templates.shape[1]}
-    if not test.named:
-        record["notes"]["whole set"] = "geometry, all pairs, identification: not measured, the protocol names nobody"
-        return record, scores
-    for part in measure_whole_set(templates, test.identity, measures, device=device):
-        record["metrics"] |= part.metrics
-        record["facts"] |= part.facts
-        record["notes"] |= part.notes
-        record["intervals"] |= _plain(part.intervals)
-        if part.angles is not None:
-            record["angles"] = part.angles
+    if test.named:
+        _add_all_pairs(record, templates, test, measures)
+        _add_identification(record, templates, test, measures)
+        _add_geometry(record, templates, test, measures)
+    else:
+        unknown = "not measured: the protocol does not say who its people are"
+        record["notes"] |= dict.fromkeys(("geometry", "all pairs", "identification"), unknown)
     return record, scores
 
 
+def _add_all_pairs(record: Record, templates: Floats, test: ProtocolLists, measures: Measures) -> None:
+    if not measures.all_pairs_far:
+        return
+    asked: Record = {"fars": measures.all_pairs_far, "device": measures.device}
+    found = all_pairs(templates, test.identity, **asked)
+    record["metrics"] |= found.metrics()
+    record["facts"] |= found.facts()
+    record["notes"] |= {
+        f"all_pairs_tar_at_far_{point.far}": f"not measurable: {found.genuine:,} genuine, {found.impostor:,} impostors"
+        if point.tar is None
+        else f"at most {point.allowed:,} of {found.impostor:,} impostors pass"
+        for point in found.tar_at_far
+    }
+    if measures.bootstrap:
+        drawn: Record = {"replicates": measures.bootstrap, "seed": measures.seed, "level": measures.level}
+        record["intervals"] |= _plain(all_pairs_intervals(templates, test.identity, **asked, **drawn))
+
+
+def _add_identification(record: Record, templates: Floats, test: ProtocolLists, measures: Measures) -> None:
+    if not (measures.ranks or measures.fpir):
+        return
+    asked: Record = {"ranks": measures.ranks, "fpirs": measures.fpir}
+    searched = search_within(templates, test.identity, device=measures.device)
+    found = identify(searched, **asked)
+    record["metrics"] |= found.metrics()
+    record["facts"] |= found.facts()
+    unmeasured = f"not measurable: {found.mated:,} probes with a mate, {found.unmated:,} without"
+    record["notes"] |= {name: unmeasured for name, value in found.metrics().items() if value is None}
+    record["notes"]["identification"] = (
+        f"{found.gallery:,} in the gallery; {found.mated:,} probes with a mate there, {found.unmated:,} without"
+    )
+    if measures.bootstrap:
+        drawn: Record = {"replicates": measures.bootstrap, "seed": measures.seed, "level": measures.level}
+        record["intervals"] |= _plain(identification_intervals(searched, **asked, **drawn))
+
+
+def _add_geometry(record: Record, templates: Floats, test: ProtocolLists, measures: Measures) -> None:
+    geometry = measure(templates, test.identity)
+    record["metrics"] |= geometry.metrics()
+    record["angles"] = geometry.angles()
+    record["facts"] |= geometry.facts()
+    record["notes"] |= _geometry_notes(geometry)
+    if measures.bootstrap:
+        record["intervals"] |= _plain(
+            geometry_intervals(geometry, replicates=measures.bootstrap, seed=measures.seed, level=measures.level)
+        )
+
+
 def measure_scores(
-    scores: npt.ArrayLike, test: Comparison, measures: Measures, *, direction: Direction = "similarity"
+    scores: npt.ArrayLike, test: ProtocolLists, measures: Measures, *, direction: Direction = "similarity"
 ) -> Record:
     """Record of scores (P,) in the order of the protocol's pairs.
 
@@ -134,7 +144,7 @@ def measure_scores(
         intervals = _plain(
             bootstrap_intervals(
                 values, test.same, people, test.fold, fars=measures.far, direction=direction,
-                **measures.drawn(),
+                replicates=measures.bootstrap, seed=measures.seed, level=measures.level,
             )
         )  # fmt: skip
         if not test.named:
@@ -148,7 +158,7 @@ def measure_scores(
         "thresholds": [None if np.isinf(t) else float(t) for t in folds.thresholds] if folds else None,
         "accuracy_per_fold": folds.per_fold.tolist() if folds else None,
         "notes": notes,
-        "measures": asdict(measures),
+        "measures": measures.told(),
         "facts": {
             "pairs": len(values),
             "genuine": genuine,
@@ -168,10 +178,23 @@ def _plain(intervals: Mapping[str, Interval]) -> Record:
     }
 
 
+def _geometry_notes(geometry: Geometry) -> dict[str, str]:
+    if not geometry.identities:
+        return {"geometry": f"not measurable: needs two people with {QUADRUPLE} templates each"}
+    notes = {"geometry": f"of {geometry.identities:,} people with {geometry.images} templates each"}
+    if geometry.top_axis_share_per_identity is None:
+        notes["top_axis_share_per_identity"] = f"needs {PER_IDENTITY} templates a person"
+    return notes
+
+
 def _notes(found: Verification, impostors: int) -> dict[str, str]:
     notes = {}
     for point in found.tar_at_far:
-        notes[f"tar_at_far_{point.far}"] = limit_text(point, impostors, "impostors")
+        if point.tar is None:
+            text = f"not measurable: {impostors:,} impostors"
+        else:
+            text = f"at most {point.allowed:,} of {impostors:,} impostors pass"
+        notes[f"tar_at_far_{point.far}"] = text
     if found.accuracy is None:
         notes["accuracy"] = "not measured: the protocol has no folds"
     if found.d_prime is None:

@@ -13,8 +13,8 @@ from bench.data.protocols import PackedProtocol
 from bench.data.types import Int
 from bench.evaluation.embed import raw_embeddings
 from bench.evaluation.geometry import measure, pull_isotropy
-from bench.evaluation.measures import Measures
-from bench.evaluation.record import comparison, measure_images
+from bench.evaluation.lists import lists_of
+from bench.evaluation.record import Measures, measure_images
 from bench.losses.head import MarginHead
 from bench.suite.seeds import seed_for
 
@@ -33,7 +33,15 @@ def evaluate_protocol(
     begun = time.monotonic()
     rows = np.arange(len(protocol.template))
     raw = raw_embeddings(backbone, protocol.images, rows, flip=options["flip"], device=device).cpu().numpy()
-    record, scores, templates = measure_images(raw, comparison(protocol), Measures.of(options), device=device)
+    measures = Measures(
+        far=tuple(options["far"]),
+        all_pairs_far=tuple(options["all_pairs_far"]),
+        ranks=tuple(options["ranks"]),
+        fpir=tuple(options["fpir"]),
+        bootstrap=options["bootstrap"],
+        device=device.type,
+    )
+    record, scores, templates = measure_images(raw, lists_of(protocol), measures)
     arrays: Arrays = {
         "scores": scores,
         "same": protocol.same.astype(np.uint8),

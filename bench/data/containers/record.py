@@ -63,6 +63,11 @@ class RecordFile:
 
     path: Path
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        index = self.path.with_suffix(".idx")
+        return (self.path, index) if index.exists() else (self.path,)
+
     def read(self, name: str) -> bytes:
         """The encoded image of this key. Raises DataError naming the record where there is none or it is broken."""
         data, keys, offsets = self._opened()
@@ -229,7 +234,8 @@ def _parts(data: mmap.mmap, at: int, limit: int) -> list[tuple[int, int]]:
         if magic != MAGIC:
             raise _BrokenRecordError(f"byte {at}: found {magic:#010x} instead of the magic word {MAGIC:#010x}")
         if flag not in ((MIDDLE, LAST) if parts else (WHOLE, FIRST)):
-            raise _BrokenRecordError(f"byte {at}: continuation flag {flag} {'inside' if parts else 'at the start of'} a record")
+            place = "inside" if parts else "at the start of"
+            raise _BrokenRecordError(f"byte {at}: continuation flag {flag} {place} a record")
         start, stop = at + PART.size, at + PART.size + length
         if stop > limit:
             left = f"{limit - start} are left before {_end(data, limit)}"
