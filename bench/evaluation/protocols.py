@@ -38,7 +38,8 @@ class FoundProtocol:
 
 
 def find_protocols(
-    names: Sequence[str], *, root: str | None, format_name: str | None = None, options: Mapping[str, Any] | None = None,
+    names: Sequence[str], *, root: str | None = None,
+    format_name: str | None = None, options: Mapping[str, Any] | None = None,
     synthetic: Mapping[str, Any] | None = None, cache: Path | None = None, tell: Tell | None = None,
 ) -> list[FoundProtocol]:  # fmt: skip
     """Reads the lists of protocols; no image is decoded.

@@ -59,14 +59,15 @@ def measure_images(raw: npt.ArrayLike, test: ProtocolLists, measures: Measures) 
 
 
 def measure_protocol(templates: Floats, test: ProtocolLists, measures: Measures) -> tuple[Record, Floats]:
-    """Record and scores (P,) float32 of unit template embeddings (T, d): `measure_scores`, and the geometry."""
+    """Record and scores (P,) float32 of unit template embeddings (T, d): `measure_scores` and, where the protocol says
+    who its people are, all pairs, identification and geometry."""
     scores = pair_scores(templates, test.pairs)
     record = measure_scores(scores, test, measures)
     record["facts"] |= {"templates": len(templates), "dimension": templates.shape[1]}
     if test.named:
-        _add_geometry(record, templates, test, measures)
         _add_all_pairs(record, templates, test, measures)
         _add_identification(record, templates, test, measures)
+        _add_geometry(record, templates, test, measures)
     else:
         unknown = "not measured: the protocol does not say who its people are"
         record["notes"] |= dict.fromkeys(("geometry", "all pairs", "identification"), unknown)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from bench.catalog import FORMATS
 from bench.cli.main import main
@@ -98,7 +103,9 @@ def test_every_way_in_gives_the_same_numbers(place: Path, call: Call, saved: tup
     scores = record(call("lfw", "--scores", "s.npy", "--direction", "similarity", *QUICK))
     assert scores["metrics"].items() <= expected[0].items()
     assert scores["intervals"].items() <= expected[1].items()
-    measures = Measures(far=("1e-2", "1e-3", "1e-4"), bootstrap=20)
+    measures = Measures(
+        far=("1e-2", "1e-3", "1e-4"), all_pairs_far=("1e-4", "1e-5"), ranks=(1, 5), fpir=("1e-2",), bootstrap=20
+    )
     own, _ = evaluate_embeddings(protocol(place), names, rows, measures=measures)
     assert (own["metrics"], own["intervals"], own["accuracy_per_fold"]) == expected
 
@@ -185,7 +192,7 @@ def trained(place: Path) -> tuple[Store, str]:
 def test_a_checkpoint_gives_the_suites_own_numbers_to_the_bit(call: Call, trained: tuple[Store, str]) -> None:
     store, run = trained
     before = {file: file.stat().st_mtime_ns for file in store.root.rglob("*")}
-    far = ("--far", "1e-1,1e-3")
+    far = ("--far", "1e-1,1e-3", "--all-pairs-far", "1e-3,1e-4", "--ranks", "1")
     printed = call("lfw", "ytf", "cfp_fp", "--checkpoint", run[:10], *QUICK, *far, "--device", "cpu")
     torch.use_deterministic_algorithms(False)
     own = {one["protocol"]: one for one in evaluations(store, run)}
@@ -252,3 +259,48 @@ def test_without_any_root_both_ways_are_named(call: Call, saved: object, monkeyp
     monkeypatch.delenv("BENCH_DATA_ROOT")
     _, err = call("lfw", "--embeddings", "e.npz", code=1)
     assert "pass --root PATH or --root synthetic, or set the variable BENCH_DATA_ROOT" in err
+
+
+# the page of the documentation
+
+PAGE = (Path(__file__).parents[2] / "docs" / "evaluate.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^bench evaluate (.+)$", PAGE, re.MULTILINE)
+
+
+@pytest.fixture
+def files_of_the_page(place: Path, saved: object, trained: tuple[Store, str]) -> None:
+    """The files that its commands name."""
+    with np.load(place / "e.npz") as held:
+        names, rows = held["names"].tolist(), held["embeddings"]
+    scores = np.load(place / "s.npy")
+    np.savez(place / "embeddings.npz", names=np.array(names), embeddings=rows)
+    pq.write_table(pa.table({"name": names, "embedding": rows.tolist()}), place / "embeddings.parquet")
+    for name, array in (("rows", rows), ("ordered", rows), ("scores", scores)):
+        np.save(place / f"{name}.npy", array)
+    np.savetxt(place / "distances.csv", 1 - scores)
+    (place / "names.txt").write_text("\n".join(names))
+    write_onnx(place / "model.onnx", Tiny())
+    (place / "my_networks.py").write_text("from tests.evaluation.tiny_onnx import Tiny as build\n")
+    save_file(Tiny().state_dict(), place / "weights.safetensors")
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_every_command_of_the_page_runs(
+    call: Call, place: Path, files_of_the_page: None, trained: tuple[Store, str], words: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    here = words.replace("RUN", trained[1]).replace("~/faces", str(place / "root"))
+    out, _ = call(*shlex.split(here))
+    torch.use_deterministic_algorithms(False)
+    assert "accuracy" in out
+
+
+def test_the_python_of_the_page_runs(
+    call: Call, place: Path, files_of_the_page: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    with np.load(place / "embeddings.npz") as held:
+        given = {"names": held["names"].tolist(), "embeddings": held["embeddings"]}
+    exec(program, given)
+    assert "'low'" in capsys.readouterr().out

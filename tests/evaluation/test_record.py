@@ -9,14 +9,20 @@ import numpy as np
 import pytest
 
 from bench.errors import DataError
+from bench.evaluation.all_pairs import all_pairs
 from bench.evaluation.bootstrap import bootstrap_intervals
 from bench.evaluation.geometry import measure
+from bench.evaluation.identification import identify, search_within
 from bench.evaluation.lists import ProtocolLists
 from bench.evaluation.record import Measures, measure_images, measure_protocol, measure_scores
 from bench.evaluation.templates import pair_scores, pool, unit_rows
 from bench.evaluation.verification import verify
 
 PEOPLE, EACH = 8, 5
+PAIRS_OF_20 = np.stack(
+    [np.repeat(np.arange(0, 20, 2), 2), np.tile([1, 3], 10) + np.repeat(np.arange(0, 20, 2), 2)], axis=1
+)
+PAIRS_OF_20[-1, 1] = 0
 
 
 def lists(**changed: object) -> ProtocolLists:
@@ -61,8 +67,26 @@ def test_the_record_is_what_its_parts_say():
         assert record["intervals"][name]["low"] == intervals[name].low
     assert {"compactness_deg", "separation_deg"} <= record["intervals"].keys()
     assert "tar_at_far_1e-4" not in record["intervals"]
-    assert record["facts"]["images"], record["facts"]["templates"] == (80, 40)
+    assert (record["facts"]["images"], record["facts"]["templates"], record["facts"]["pairs"]) == (80, 40, 40)
     assert json.loads(json.dumps(record, allow_nan=False)) == json.loads(json.dumps(record))
+
+
+def test_the_whole_set_is_measured_where_it_is_asked_for():
+    test, raw = lists(), embeddings()
+    asked = Measures(all_pairs_far=("1e-1", "1e-6"), ranks=(1, 8), fpir=("1e-2",), bootstrap=20)
+    record, _, templates = measure_images(raw, test, asked)
+    pairs = all_pairs(templates, test.identity, fars=asked.all_pairs_far)
+    found = identify(search_within(templates, test.identity), fpirs=asked.fpir, ranks=asked.ranks)
+    assert pairs.metrics().items() <= record["metrics"].items()
+    assert found.metrics().items() <= record["metrics"].items()
+    assert record["intervals"].keys() >= {"all_pairs_tar_at_far_1e-1", "rank_1"}
+    assert not record["intervals"].keys() & {"all_pairs_tar_at_far_1e-6", "rank_8", "tpir_at_fpir_1e-2"}
+    assert record["notes"]["all_pairs_tar_at_far_1e-1"] == "at most 70 of 700 impostors pass"
+    for name in ("all_pairs_tar_at_far_1e-6", "rank_8", "tpir_at_fpir_1e-2"):
+        assert record["notes"][name].startswith("not measurable: ")
+    without = measure_images(raw, test, Measures())[0]
+    assert not [name for name in without["metrics"] if name.startswith(("all_pairs", "rank", "tpir"))]
+    assert without["intervals"] == {}
 
 
 def test_templates_are_measured_as_their_images_are():
@@ -73,14 +97,17 @@ def test_templates_are_measured_as_their_images_are():
     assert again["metrics"] == record["metrics"]
 
 
-def test_media_change_the_templates():
-    raw = embeddings()
-    raw[::4] *= 3
-    alike, in_media = (
-        measure_images(raw, lists(template=np.repeat(np.arange(40), 2), media=media), Measures())[1]
-        for media in (None, np.zeros(80, np.int64))
-    )
-    np.testing.assert_allclose(alike, in_media, atol=1e-6)  # one medium each: the mean of all images as well
+def test_the_media_of_a_protocol_reach_its_templates():
+    """Four images a template, three of them frames of one video."""
+    test = lists(template=np.repeat(np.arange(20), 4), template_names=[str(t) for t in range(20)], pairs=PAIRS_OF_20)
+    identity = np.repeat(np.arange(10), 2)
+    same = identity[PAIRS_OF_20[:, 0]] == identity[PAIRS_OF_20[:, 1]]
+    media = np.tile([0, 0, 0, 1], 20)
+    test = dataclasses.replace(test, identity=identity, same=same, fold=np.arange(20) // 2 % 2)
+    _, _, found = measure_images(embeddings(), dataclasses.replace(test, media=media), Measures())
+    expected = pool(unit_rows(embeddings(), test.images), test.template, 20, media)
+    np.testing.assert_array_equal(found, expected)
+    assert np.abs(found - measure_images(embeddings(), test, Measures())[2]).max() > 1e-3
 
 
 def test_what_cannot_be_measured_is_none_and_says_why():
