@@ -22,9 +22,9 @@ from bench.errors import DataError
 def rec(root: Path) -> ImageList:
     """Reads ROOT/train.rec or the file ROOT; a person is called by the label's number as text.
 
-    Where ``identities.txt`` lies beside it, a name a line, line n is the name of label n − 1. Raises DataError for broken
-    records, labels that are no identities, and labels that ``property`` (``classes,height,width``) or the names have no
-    room for.
+    Where ``identities.txt`` lies beside it, a name a line, line n is the name of label n − 1. Raises DataError for
+    broken records, labels that are no identities, and labels that ``property`` (``classes,height,width``) or the names
+    have no room for.
     """
     file = root / "train.rec" if root.is_dir() else root
     if not file.is_file():
