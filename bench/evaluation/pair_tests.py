@@ -124,12 +124,12 @@ def delong(scores_a: npt.ArrayLike, scores_b: npt.ArrayLike, same: npt.ArrayLike
 
 
 def _components(scores: Float, same: Bool) -> tuple[Float, Float]:
-    """Share of impostors below each genuine pair, and of genuine pairs above each impostor; ties half."""
+    """The share of impostors below each genuine pair and of genuine pairs below each impostor; ties half.
+
+    The second is 1 less DeLong's, which has the same variance.
+    """
     from scipy.stats import rankdata
 
     rank = rankdata(scores)
     genuine, impostor = scores[same], scores[~same]
-    return (
-        (rank[same] - rankdata(genuine)) / len(impostor),
-        1 - (rank[~same] - rankdata(impostor)) / len(genuine),
-    )
+    return (rank[same] - rankdata(genuine)) / len(impostor), (rank[~same] - rankdata(impostor)) / len(genuine)

@@ -109,13 +109,16 @@ def test_where_training_noise_is_all_it_is_the_paired_t_interval():
 
 
 def test_where_seeds_agree_by_luck_the_people_still_count():
+    """The second seed has the first's scores, handed to other pairs of the kind: the same AUC from other people."""
     pairs = rows(np.random.default_rng(0), 1)
-    alike = PairedScores(np.repeat(pairs.a, 2, axis=0), np.repeat(pairs.b, 2, axis=0), pairs.same, pairs.people)
+    other = np.concatenate([np.random.default_rng(1).permutation(200), 200 + np.arange(200)])
+    a, b = (np.stack([row[0], row[0][other]]) for row in (pairs.a, pairs.b))
+    alike = PairedScores(a, b, pairs.same, pairs.people)
     found = bootstrap_seeds_and_people(alike, weighted_auc, n=300)
-    one = bootstrap_people(pairs, weighted_auc, n=300)
-    assert found.se == pytest.approx(one.se)
-    assert found.high - found.low == pytest.approx(2 * 1.96 * one.se, rel=1e-3)
-    assert found.p == pytest.approx(2 * stats.norm.sf(abs(one.effect) / one.se))
+    people = bootstrap_people(alike, weighted_auc, n=300)
+    assert found.se == pytest.approx(people.se)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * people.se, rel=1e-3)
+    assert found.p == pytest.approx(2 * stats.norm.sf(abs(people.effect) / people.se))
 
 
 def test_the_parts_are_as_the_docstring_says():
