@@ -13,6 +13,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from bench.cli.evaluate import evaluate
 from bench.errors import BenchError
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="Data sets.")
 app.add_typer(data_app, name="data")
+app.command()(evaluate)
 
 SuiteFile = Annotated[Path, typer.Argument(help="suite file, such as suites/ablation_intra.yaml")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="override a field")]
@@ -56,6 +58,8 @@ def run(
         plan = make_plan(loaded, tell=live.preparing)
         for warning in loaded.warnings:
             err.print(f"warning: {warning}", markup=False)
+        for note in plan.notes:
+            err.print(f"data: {note}", markup=False)
         executor = InProcess(loaded.executor.device) if inline else None
         failed = run_plan(plan, store, command=_command(), executor=executor, on_event=live.event, begin=live.begin)
     _report(store, [loaded.name])
@@ -79,6 +83,8 @@ def plan(
     rows = [{"run": r.run, "seed": r.seed, **r.axes, "state": r.state(store)} for r in planned.runs]
     for warning in loaded.warnings:
         err.print(f"warning: {warning}", markup=False)
+    for note in planned.notes:
+        err.print(f"data: {note}", markup=False)
     _print(rows, as_json, title=f"{loaded.name}: {len(rows)} runs")
 
 
@@ -117,14 +123,23 @@ def report(
 
 @app.command("list")
 def list_(
-    what: Annotated[str, typer.Argument(help="margins, enhancements, backbones, protocols, formats, augmentations")],
+    what: Annotated[
+        str, typer.Argument(help="margins, enhancements, backbones, protocols, formats, facts, augmentations")
+    ],
     pattern: Annotated[str, typer.Argument(help="only names that hold this text; shows timm's too")] = "",
     as_json: AsJson = False,
 ) -> None:
     """List what is registered, with options, units and defaults."""
     from bench.catalog import AUGMENTATIONS, BACKBONES, FORMATS, GATES, MARGINS, PROFILES
+    from bench.catalog.facts import FACTS, expected_counts
     from bench.errors import UnknownNameError, unknown_name
 
+    if what == "facts":
+        known = [name for name in FACTS if pattern in name]
+        in_words = {n: ", ".join(f"{count:,} {key}" for key, count in expected_counts(n).items()) for n in known}
+        table = [{"name": name, "counts": in_words[name], "source": FACTS[name]["source"]} for name in known]
+        _print([{"name": name, **FACTS[name]} for name in known] if as_json else table, as_json, title=what)
+        return
     kinds = {
         "margins": [MARGINS],
         "enhancements": [GATES, PROFILES],
@@ -134,7 +149,7 @@ def list_(
         "augmentations": [AUGMENTATIONS],
     }
     if what not in kinds:
-        raise UnknownNameError(unknown_name("list", what, kinds))
+        raise UnknownNameError(unknown_name("list", what, [*kinds, "facts"]))
     specs = [s for r in kinds[what] for s in r if what != "protocols" or s.traits.get("provides") == "protocol"]
     specs = [s for s in specs if s.traits.get("library") != "timm" or pattern]
     rows = []

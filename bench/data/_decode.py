@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import warnings
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import PIL
-from PIL import Image, ImageOps, features
+from PIL import Image, ImageOps, UnidentifiedImageError, features
+
+from bench.data.types import ImageList, Pixels
 
 # More than any photograph of a face needs; a small file can claim to be far larger.
 MOST_PIXELS = 64_000_000
@@ -19,10 +23,9 @@ EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YC
 
 @dataclass(frozen=True)
 class Chunk:
-    """A stretch of files to decode into ``target`` from image number ``start`` on."""
+    """A stretch of images to decode into ``target`` from row ``start`` on."""
 
-    root: str
-    files: tuple[str, ...]
+    images: ImageList
     pixels: int
     target: str
     start: int
@@ -30,12 +33,15 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What came of some chunks: images written, how many of them are grey, original sizes, unreadable images."""
+    """What came of some chunks: images written, how many of them are grey, original sizes, unreadable images.
+
+    ``problems``: row of the target and what is wrong with its image; the row is left black.
+    """
 
     count: int = 0
     grey: int = 0
     sizes: Counter[str] = field(default_factory=Counter)
-    problems: tuple[str, ...] = ()
+    problems: tuple[tuple[int, str], ...] = ()
 
     def __add__(self, other: Decoded) -> Decoded:
         return Decoded(
@@ -48,43 +54,59 @@ class Decoded:
 
 def decode_chunk(chunk: Chunk) -> Decoded:
     """Decodes a chunk and writes it. Unreadable images are reported, not raised; failing to write raises OSError."""
-    rows = np.zeros((len(chunk.files), chunk.pixels, chunk.pixels, 3), np.uint8)
-    root = Path(chunk.root)
+    files = chunk.images.files
+    rows = _rows(len(files), chunk.pixels)
+    good = np.ones(len(files), np.bool_)
     sizes: Counter[str] = Counter()
     problems = []
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        for row, file in zip(rows, chunk.files, strict=True):
+        for i, file in enumerate(files):
             try:
-                row[:], (width, height) = decode(root / file, chunk.pixels)
+                rows[i], (width, height) = decode(chunk.images.read(file), chunk.pixels)
             except Exception as error:  # Pillow's decoders raise many kinds on damaged files
-                problems.append(f"{file} ({' '.join(str(error).split()) or type(error).__name__})")
+                good[i], rows[i] = False, 0
+                problems.append((chunk.start + i, f"{file} ({one_line(error)})"))
             else:
                 sizes[f"{width}x{height}"] += 1
-    if problems:
-        return Decoded(len(chunk.files) - len(problems), problems=tuple(problems))
     with Path(chunk.target).open("rb+") as target:
         target.seek(chunk.start * rows[0].nbytes)
         target.write(rows.data)
-    return Decoded(len(chunk.files), _grey(rows), sizes)
+    return Decoded(int(good.sum()), _grey(rows[good]), sizes, tuple(problems))
 
 
-def decode(path: Path, pixels: int) -> tuple[npt.NDArray[np.uint8], tuple[int, int]]:
-    """One image file as (pixels, pixels, 3) uint8 RGB, and its original (width, height).
+@functools.lru_cache(maxsize=2)
+def _rows(count: int, pixels: int) -> Pixels:
+    """Memory that the chunks of this process take turns in: fresh pages for each would cost more than the copying."""
+    return np.empty((count, pixels, pixels, 3), np.uint8)
+
+
+def one_line(error: Exception) -> str:
+    """Why an image cannot be read, without the line breaks and addresses that some decoders put into it."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    if isinstance(error, UnidentifiedImageError):
+        reason = "cannot identify image file"
+    return " ".join(reason.split()) or type(error).__name__
+
+
+def decode(source: bytes | Pixels, pixels: int) -> tuple[Pixels, tuple[int, int]]:
+    """One image, encoded or as raw RGB, as (pixels, pixels, 3) uint8 RGB, and its original (width, height).
 
     Upright by its EXIF tag, central square, Pillow's antialiased bilinear filter; an image that has the right side
     already keeps its exact pixels. Raises ValueError for what is no 8-bit image or claims more than 64 million pixels;
     Pillow's own errors pass.
     """
-    with Image.open(path) as image:
+    with Image.open(io.BytesIO(source)) if isinstance(source, bytes) else Image.fromarray(source) as image:
         size = image.size
         if size[0] * size[1] > MOST_PIXELS:
             raise ValueError(f"claims {size[0]}x{size[1]} pixels; at most {MOST_PIXELS} are read")
         if image.mode not in EIGHT_BIT_MODES:
             raise ValueError(f"pixel format {image.mode}; convert it to 8 bits a channel")
-        ImageOps.exif_transpose(image, in_place=True)
-        # Pillow warns when it converts some palettes with transparency straight to RGB.
-        rgb = (image.convert("RGBA") if image.has_transparency_data else image).convert("RGB")
+        # Looking for a tag takes a while, and a JPEG has said by now whether it has any.
+        if image.format != "JPEG" or not image.info.keys().isdisjoint(("exif", "xmp")):
+            ImageOps.exif_transpose(image, in_place=True)
+        image.load()
+        rgb = image if image.mode == "RGB" and not image.has_transparency_data else _rgb(image)
     width, height = rgb.size
     side = min(width, height)
     if width != height:
@@ -93,6 +115,11 @@ def decode(path: Path, pixels: int) -> tuple[npt.NDArray[np.uint8], tuple[int, i
     if side != pixels:
         rgb = rgb.resize((pixels, pixels), Image.Resampling.BILINEAR)
     return np.asarray(rgb), size
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Pillow warns when it converts some palettes with transparency straight to RGB."""
+    return (image.convert("RGBA") if image.has_transparency_data else image).convert("RGB")
 
 
 def _grey(rows: npt.NDArray[np.uint8]) -> int:

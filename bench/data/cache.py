@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from bench.data.types import ImageList
+from bench.data.types import Container, ImageList
+from bench.data.union import Union
 from bench.errors import DataError, StoreError
 
 SHOWN = 5
@@ -43,13 +44,27 @@ def stored_at(cache: Path, kind: str, digest: str) -> Path:
     return cache / kind / digest
 
 
+def image_digests(images: ImageList, *, cache: Path | None = None, workers: int | None = None) -> list[str]:
+    """sha256, in hex, of every image's stored bytes (N); pixels that are stored raw count with their shape.
+
+    What was hashed before and has not changed since (path, size, modification time) is not read again. Raises DataError
+    for images that are missing or cannot be read.
+    """
+    cache = cache or cache_root()
+    if isinstance(images.container, Union):
+        return [digest for part in images.container.split(images) for digest in image_digests(part, cache=cache)]
+    if images.container is None:
+        return _file_digests(images, cache, workers)
+    return _contained_digests(images, cache, workers)
+
+
 def source_digest(images: ImageList, *, cache: Path | None = None, workers: int | None = None) -> str:
     """sha256, in hex, over every image's relative name, person and bytes, in order; not over where the root lies.
 
     A file whose path, size and modification time are known under ``cache`` (default: ``cache_root()``) is not read
     again. Raises DataError for files that are missing or cannot be read.
     """
-    digests = _file_digests(images, cache or cache_root(), workers)
+    digests = image_digests(images, cache=cache, workers=workers)
     total = hashlib.sha256(json.dumps(["images", 1, images.identities]).encode())
     for file, label, digest in zip(images.files, images.labels.tolist(), digests, strict=True):
         total.update(json.dumps([file, images.identities[label], digest]).encode())
@@ -109,6 +124,53 @@ def _file_digests(images: ImageList, cache: Path, workers: int | None) -> list[s
         # Another process may have remembered other files of this root meanwhile; what is lost is hashed again.
         write_whole(memory, json.dumps(_remembered(memory) | fresh).encode())
     return [digests[file] for file in images.files]
+
+
+def _contained_digests(images: ImageList, cache: Path, workers: int | None) -> list[str]:
+    """Digests of images in a container; remembered as raw bytes, for there may be millions."""
+    container = images.container
+    assert container is not None
+    names = hashlib.sha256(
+        "\n".join([repr(container), str(container.path.absolute()), *images.files]).encode(errors="surrogatepass")
+    )
+    memory = cache / "fingerprints" / f"{names.hexdigest()[:32]}.sha256"
+    before = _stamp(container)
+    known = memory.read_bytes() if memory.is_file() else b""
+    header, _, raw = known.partition(b"\n")
+    if header == before and len(raw) == 32 * len(images.files):
+        return [raw[i : i + 32].hex() for i in range(0, len(raw), 32)]
+    problems, digests = [], []
+    with ThreadPoolExecutor(workers) as pool:
+        for file, result in zip(images.files, pool.map(lambda file: _content(images, file), images.files), strict=True):
+            if isinstance(result, Exception):
+                problems.append(f"{file} ({result})")
+            else:
+                digests.append(result)
+    if problems:
+        raise DataError(f"{container.path}: {len(problems)} images cannot be read: {some(problems)}")
+    settled = all(time.time_ns() - file.stat().st_mtime_ns > SETTLED_NS for file in container.files)
+    if settled and _stamp(container) == before:
+        write_whole(memory, b"".join([before, b"\n", *digests]))
+    return [digest.hex() for digest in digests]
+
+
+def _stamp(container: Container) -> bytes:
+    """Sizes and modification times of a container's files."""
+    try:
+        stats = [file.stat() for file in container.files]
+    except OSError as error:
+        raise DataError(f"{container.path} cannot be read: {error.strerror or error}") from None
+    return json.dumps([[stat.st_size, stat.st_mtime_ns] for stat in stats]).encode()
+
+
+def _content(images: ImageList, file: str) -> bytes | Exception:
+    try:
+        stored = images.read(file)
+    except (OSError, DataError) as error:
+        return error
+    if isinstance(stored, bytes):
+        return hashlib.sha256(stored).digest()
+    return hashlib.sha256(json.dumps(stored.shape).encode() + stored.tobytes()).digest()
 
 
 def _fingerprint(path: Path) -> tuple[int, int, str] | OSError:

@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,8 @@ from filelock import FileLock
 
 from bench.data._decode import Chunk, Decoded, decode_chunk, versions
 from bench.data.cache import some, source_digest, stored_at
-from bench.data.types import ImageList, Int
+from bench.data.selection import take
+from bench.data.types import ImageList, Int, Pixels
 from bench.errors import DataError, StoreError
 
 VERSION = 1
@@ -35,8 +36,8 @@ CHUNK = 128
 # Starting processes costs more than decoding this many images in the caller.
 FEW = 4096
 
-Pixels = npt.NDArray[np.uint8]
 Progress = Callable[[int, int], None]
+OnBadImage = Literal["refuse", "skip"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,8 @@ class PackedImages:
     """Decoded images and their labels. Hand the digest, not this, to another process: pickling would copy the images.
 
     ``images``: (N, H, W, 3) uint8, RGB, read-only memory map; ``labels``: (N,) int64 index into ``identities``;
-    ``files``: N names relative to the source's root; ``facts``: counts that were noticed while packing.
+    ``files``: N names relative to the source's root; ``facts``: counts that were noticed while packing. ``rows``: (N,)
+    int64, which of the source's images these are; ``skipped``: the unreadable ones that were left out, with the reason.
     """
 
     images: np.memmap[Any, np.dtype[np.uint8]]
@@ -53,6 +55,8 @@ class PackedImages:
     files: tuple[str, ...]
     digest: str
     facts: dict[str, Any]
+    rows: Int
+    skipped: tuple[str, ...]
 
     def gather(self, indices: npt.ArrayLike) -> Pixels:
         """Copies the images with these indices (B,) into a writable (B, H, W, 3) uint8 array."""
@@ -60,20 +64,28 @@ class PackedImages:
 
 
 def pack(
-    images: ImageList, *, pixels: int, cache: Path, progress: Progress | None = None, workers: int | None = None
+    images: ImageList,
+    *,
+    pixels: int,
+    cache: Path,
+    on_bad_image: OnBadImage = "refuse",
+    progress: Progress | None = None,
+    workers: int | None = None,
 ) -> str:
     """Decodes and stores the images unless they are stored already; returns the store's digest.
 
     Each image is turned upright (EXIF), converted to RGB, cut to its central square and, where its side is not
     ``pixels``, resized with Pillow's antialiased bilinear filter. ``progress(done, total)`` is called now and then;
     ``workers`` defaults to the cores this process may use. Two processes that pack the same images decode them once.
-    Raises DataError naming the images that are missing or unreadable, StoreError where the store cannot be written;
-    then nothing is left behind.
+    Raises DataError naming the images that are missing or unreadable (with ``on_bad_image="skip"`` those that cannot be
+    decoded are left out and listed in the store instead), StoreError where the store cannot be written; then nothing is
+    left behind.
     """
     if not images.files:
-        raise DataError(f"{images.root}: there are no images to pack")
+        raise DataError(f"{images.where}: there are no images to pack")
     source = source_digest(images, cache=cache)
-    digest = hashlib.sha256(json.dumps(["packed", VERSION, source, pixels]).encode()).hexdigest()
+    asked = ["packed", VERSION, source, pixels, *(["skip"] if on_bad_image == "skip" else [])]
+    digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
     folder = stored_at(cache, "packed", digest)
     if _damage(folder) is None:
         return digest
@@ -82,7 +94,7 @@ def pack(
         with FileLock(folder.with_name(f".{digest}.lock")):
             if _damage(folder) is not None:
                 _set_aside(folder)
-                _write(images, pixels, folder, source, progress, workers)
+                _write(images, pixels, folder, source, on_bad_image, progress, workers)
     return digest
 
 
@@ -95,13 +107,16 @@ def open_packed(cache: Path, digest: str) -> PackedImages:
         aside = f"; it was set aside as {kept}" if kept else ""
         raise DataError(f"packed images {folder}: {damage}{aside}; run the same command again to pack them")
     index = json.loads((folder / "index.json").read_bytes())
+    shape = tuple(index["shape"])
     return PackedImages(
-        images=np.memmap(folder / "images.u8", np.uint8, "r", shape=tuple(index["shape"])),
+        images=np.memmap(folder / "images.u8", np.uint8, "r", shape=shape),
         labels=np.array(index["labels"], np.int64),
         identities=tuple(index["identities"]),
         files=tuple(index["files"]),
         digest=digest,
         facts=index["facts"],
+        rows=np.array(index["rows"], np.int64) if "rows" in index else np.arange(shape[0]),
+        skipped=tuple(index.get("skipped", ())),
     )
 
 
@@ -147,7 +162,13 @@ def _writing(folder: Path) -> Iterator[None]:
 
 
 def _write(
-    images: ImageList, pixels: int, folder: Path, source: str, progress: Progress | None, workers: int | None
+    images: ImageList,
+    pixels: int,
+    folder: Path,
+    source: str,
+    on_bad_image: OnBadImage,
+    progress: Progress | None,
+    workers: int | None,
 ) -> None:
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -160,27 +181,34 @@ def _write(
         partial.mkdir()
         target = partial / "images.u8"
         target.touch()
-        chunks = [
-            Chunk(str(images.root), images.files[start : start + CHUNK], pixels, str(target), start)
-            for start in range(0, total, CHUNK)
-        ]
         decoded = Decoded()
-        for done in _decode_all(chunks, total, workers):
+        for done in _decode_all(_chunks(images, pixels, target), total, workers):
             decoded = decoded + done
             if progress:
                 progress(decoded.count + len(decoded.problems), total)
-        if decoded.problems:
-            raise DataError(f"{images.root}: {len(decoded.problems)} unreadable images: {some(decoded.problems)}")
+        reasons = [reason for _, reason in decoded.problems]
+        if reasons and on_bad_image == "refuse":
+            raise DataError(
+                f"{images.where}: {len(reasons)} unreadable images: {some(reasons)}; "
+                "mend them, or say `on_bad_image: skip` to leave them out"
+            )
+        if not decoded.count:
+            raise DataError(f"{images.where}: none of {total} images can be read: {some(reasons)}")
+        kept = np.setdiff1d(np.arange(total), [row for row, _ in decoded.problems])
+        left = take(images, kept) if reasons else images
         index = {
             "version": VERSION,
             "source": source,
-            "shape": [total, pixels, pixels, 3],
-            "files": images.files,
-            "labels": images.labels.tolist(),
-            "identities": images.identities,
+            "shape": [len(kept), pixels, pixels, 3],
+            "files": left.files,
+            "labels": left.labels.tolist(),
+            "identities": left.identities,
             "facts": {"grey": decoded.grey, "original_sizes": dict(sorted(decoded.sizes.items()))},
             "versions": versions(),
         }
+        if reasons:
+            _close_gaps(target, kept, (total, pixels, pixels, 3))
+            index |= {"rows": kept.tolist(), "skipped": reasons}
         (partial / "index.json").write_text(json.dumps(index), encoding="utf-8")
         for file in (target, partial / "index.json"):
             with file.open("rb+") as content:
@@ -188,6 +216,29 @@ def _write(
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _chunks(images: ImageList, pixels: int, target: Path) -> list[Chunk]:
+    nobody = images.labels[:0]
+    return [
+        Chunk(
+            replace(images, files=images.files[start : start + CHUNK], labels=nobody, identities=()),
+            pixels,
+            str(target),
+            start,
+        )
+        for start in range(0, len(images.files), CHUNK)
+    ]
+
+
+def _close_gaps(target: Path, kept: Int, shape: tuple[int, ...]) -> None:
+    """Moves the kept rows to the front of the file and cuts off the rest."""
+    rows = np.memmap(target, np.uint8, "r+", shape=shape)
+    for start in range(0, len(kept), CHUNK):
+        rows[start : start + CHUNK][: len(kept) - start] = rows[kept[start : start + CHUNK]]
+    rows.flush()
+    del rows
+    os.truncate(target, len(kept) * int(np.prod(shape[1:])))
 
 
 def _cores() -> int:

@@ -14,8 +14,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from bench.data.cache import some, stored_at, write_whole
-from bench.data.packed import PackedImages, Progress, open_packed, pack
+from bench.data.cache import SHOWN, some, stored_at, write_whole
+from bench.data.packed import OnBadImage, PackedImages, Progress, open_packed, pack
 from bench.data.types import Bool, Int, Protocol
 from bench.errors import DataError
 
@@ -26,7 +26,8 @@ VERSION = 1
 class PackedProtocol:
     """A verification test with decoded images; see ``Protocol`` for the arrays.
 
-    ``template_identity``: (T,) int64 index into ``images.identities``. ``name`` is the one it was packed under.
+    ``template_identity``: (T,) int64 index into ``images.identities``; where ``named`` is False it is made up from the
+    genuine pairs, so that one person may have several. ``name`` is the one it was packed under.
     """
 
     name: str
@@ -36,35 +37,59 @@ class PackedProtocol:
     template_identity: Int
     pairs: Int
     same: Bool
-    fold: Int
+    fold: Int | None
+    media: Int | None
+    named: bool
     digest: str
 
 
 def pack_protocol(
-    protocol: Protocol, *, pixels: int, cache: Path, progress: Progress | None = None, workers: int | None = None
+    protocol: Protocol,
+    *,
+    pixels: int,
+    cache: Path,
+    on_bad_image: OnBadImage = "refuse",
+    progress: Progress | None = None,
+    workers: int | None = None,
 ) -> str:
     """Stores a protocol and its images unless they are stored already; returns its digest.
 
-    The digest covers images, pixels, templates, pairs, labels and folds, not the protocol's name. Raises as ``pack``
-    does, and DataError where the protocol contradicts itself.
+    The digest covers images, pixels, templates, pairs, labels and folds, not the protocol's name. With
+    ``on_bad_image="skip"`` a template is pooled from those of its images that can be read; one that has none left would
+    take its pairs out of the test, and is refused. Raises as ``pack`` does, and DataError where the protocol
+    contradicts itself.
     """
-    identity = _template_identity(protocol)
-    images = pack(protocol.images, pixels=pixels, cache=cache, progress=progress, workers=workers)
+    identity = template_identity(protocol)
+    images = pack(
+        protocol.images, pixels=pixels, cache=cache, on_bad_image=on_bad_image, progress=progress, workers=workers
+    )
+    rows = open_packed(cache, images).rows
+    _none_lost(protocol, rows)
     arrays = {
-        "template": protocol.template,
+        "template": protocol.template[rows],
         "template_identity": identity,
         "pairs": protocol.pairs,
         "same": protocol.same,
-        "fold": protocol.fold,
     }
+    if protocol.fold is not None:
+        arrays["fold"] = protocol.fold
+    if protocol.media is not None:
+        arrays["media"] = protocol.media[rows]
     digest = hashlib.sha256(json.dumps(["protocol", VERSION, images, protocol.template_names]).encode())
+    if not protocol.images.named:
+        digest.update(b"people are not named")
     for key, array in arrays.items():
         digest.update(json.dumps([key, array.shape]).encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     name = digest.hexdigest()
     file = _file(cache, name)
     if not file.exists():
-        metadata = {"name": protocol.name, "images": images, "template_names": json.dumps(protocol.template_names)}
+        metadata = {
+            "name": protocol.name,
+            "images": images,
+            "template_names": json.dumps(protocol.template_names),
+            "named": json.dumps(protocol.images.named),
+        }
         write_whole(file, save({key: np.ascontiguousarray(array) for key, array in arrays.items()}, metadata))
     return name
 
@@ -84,8 +109,9 @@ def open_protocol(cache: Path, digest: str) -> PackedProtocol:
         name=metadata["name"],
         images=open_packed(cache, metadata["images"]),
         template_names=tuple(json.loads(metadata["template_names"])),
+        named=json.loads(metadata.get("named", "true")),
         digest=digest,
-        **arrays,
+        **{"fold": None, "media": None, **arrays},
     )
 
 
@@ -93,8 +119,11 @@ def _file(cache: Path, digest: str) -> Path:
     return stored_at(cache, "protocols", digest).with_suffix(".safetensors")
 
 
-def _template_identity(protocol: Protocol) -> Int:
-    """(T,) whose face each template shows. Raises DataError for templates without images or of several people."""
+def template_identity(protocol: Protocol) -> Int:
+    """(T,) int64 index into ``images.identities``: whose face each template shows.
+
+    Raises DataError for templates without images or of several people, and where pairs contradict their people.
+    """
     count = len(protocol.template_names)
     identity = np.full(count, -1, np.int64)
     identity[protocol.template] = protocol.images.labels
@@ -102,10 +131,21 @@ def _template_identity(protocol: Protocol) -> Int:
     mixed = np.unique(protocol.template[identity[protocol.template] != protocol.images.labels])
     problems += [f"template {protocol.template_names[t]} shows several people" for t in mixed]
     first, second = identity[protocol.pairs].T
+    wrong = np.flatnonzero((first == second) != protocol.same)
     problems += [
         f"pair {p} is called {'genuine' if protocol.same[p] else 'impostor'}, its people say otherwise"
-        for p in np.flatnonzero((first == second) != protocol.same)
+        for p in wrong[:SHOWN]
     ]
     if problems:
         raise DataError(f"protocol {protocol.name}: {some(problems)}")
     return identity
+
+
+def _none_lost(protocol: Protocol, rows: Int) -> None:
+    lost = np.setdiff1d(protocol.template, protocol.template[rows])
+    if len(lost):
+        names = [protocol.template_names[t] for t in lost]
+        raise DataError(
+            f"protocol {protocol.name}: {len(lost)} templates have no readable image: {some(names)}; "
+            "their pairs cannot be compared, and a test without them would be another test"
+        )

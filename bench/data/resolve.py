@@ -3,62 +3,112 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from filelock import FileLock
 
 from bench.catalog import FORMATS
-from bench.data.cache import cache_root
-from bench.data.names import filter_images, normalise
+from bench.catalog.facts import disagreements, expected_counts
+from bench.data.cache import cache_root, image_digests
+from bench.data.names import normalise
+from bench.data.overlap import Overlap, images_in_both, people_in_both
 from bench.data.packed import open_packed, pack
 from bench.data.protocols import open_protocol, pack_protocol
+from bench.data.selection import choose_people, filter_images, subsample
 from bench.data.synthetic.spec import SyntheticSpec
-from bench.data.types import ImageList
+from bench.data.types import ImageList, Protocol
+from bench.data.union import unite
 from bench.errors import DataError
-from bench.suite.schema import Data, ProtocolSource
+from bench.suite.data_block import Data, ImageSource, ProtocolSource, Source
 
 Tell = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class PreparedData:
-    """Digests in the packed store of the training set and of each protocol, with the counts a plan prints."""
+    """Digests in the packed store of the training set and of each protocol, with the counts a plan prints.
+
+    ``notes``: what was allowed or could not be checked, in sentences for the report.
+    """
 
     train: str
     images: int
     identities: int
     protocols: dict[str, str]
     facts: dict[str, dict[str, int]]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class _Preparation:
+    """What is gathered while the sources of one data block are read."""
+
+    root: Path
+    cache: Path
+    tell: Tell | None
+    notes: dict[str, None] = field(default_factory=dict)
+
+    def progress(self, what: str) -> Callable[[int, int], None]:
+        return lambda done, total: self.tell(what, done, total) if self.tell else None
+
+    def skipped(self, name: str, images: tuple[str, ...]) -> None:
+        if images:
+            self.notes[f"{name}: {len(images)} unreadable images are left out, the first is {images[0]}"] = None
 
 
 def prepare(data: Data, *, cache: Path | None = None, tell: Tell | None = None) -> PreparedData:
     """Writes the synthetic faces if they are asked for, and packs every source that is not packed yet.
 
-    ``tell(what, done, total)`` is called now and then. Raises DataError for data that is missing or contradicts itself.
+    ``tell(what, done, total)`` is called now and then. Raises DataError for data that is missing or contradicts itself,
+    whose counts are not those of the data set it is said to be, or whose training set shares people or images with a
+    protocol, unless the suite gives a reason why that is right.
     """
     cache = cache or cache_root()
-    root = data_root(data, cache, tell)
-
-    def progress(what: str) -> Callable[[int, int], None]:
-        return lambda done, total: tell(what, done, total) if tell else None
-
-    protocols, facts = {}, {}
+    doing = _Preparation(data_root(data, cache, tell), cache, tell)
+    training = training_images(data, doing.root, doing.notes)
+    digests, facts, leaks = {}, {}, []
     for source in data.protocols:
-        protocol = FORMATS.get(source.format).function(root / source.path, **source.protocol_options)
-        protocols[source.name] = pack_protocol(
-            protocol, pixels=data.pixels, cache=cache, progress=progress(f"packing {source.name}")
+        protocol: Protocol = read_source(source, doing.root)
+        check_facts(source, protocol, doing.root, doing.notes)
+        leaks += _leaks(data, training, source, protocol, doing)
+        digests[source.name] = pack_protocol(
+            protocol,
+            pixels=data.pixels,
+            cache=cache,
+            on_bad_image=source.on_bad_image,
+            progress=doing.progress(f"packing {source.name}"),
         )
-        packed = open_protocol(cache, protocols[source.name])
+        packed = open_protocol(cache, digests[source.name])
+        doing.skipped(source.name, packed.images.skipped)
         facts[source.name] = {
             "pairs": len(packed.same),
             "images": len(packed.template),
             "templates": len(packed.template_names),
         }
-    train = pack(_training(data, root), pixels=data.pixels, cache=cache, progress=progress("packing training set"))
+    if leaks:
+        raise DataError(
+            "\n".join(
+                [
+                    *leaks,
+                    "leave them out with `exclude_identities_of`, or say `data.allow_overlap: REASON`, "
+                    "which the report prints",
+                ]
+            )
+        )
+    train = pack(
+        training,
+        pixels=data.pixels,
+        cache=cache,
+        on_bad_image=data.train.on_bad_image,
+        progress=doing.progress("packing training set"),
+    )
     opened = open_packed(cache, train)
-    return PreparedData(train, len(opened.labels), len(opened.identities), protocols, facts)
+    doing.skipped("training set", opened.skipped)
+    return PreparedData(train, len(opened.labels), len(opened.identities), digests, facts, tuple(doing.notes))
 
 
 def data_root(data: Data, cache: Path, tell: Tell | None = None) -> Path:
@@ -94,12 +144,108 @@ def _synthetic(data: Data, cache: Path, tell: Tell | None) -> Path:
     return folder
 
 
-def _training(data: Data, root: Path) -> ImageList:
-    images: ImageList = FORMATS.get(data.train.format).function(root / data.train.path)
-    excluded = {normalise(name) for source in data.train.exclude_identities_of for name in _people(source, root)}
-    return filter_images(images, min_images=data.train.min_images, exclude=excluded)
+def read_source(source: Source, root: Path) -> Any:
+    """The ImageList or Protocol that a source's format reads below the root."""
+    return FORMATS.get(source.format).function(root / source.path, **source.format_options)
 
 
-def _people(source: ProtocolSource, root: Path) -> tuple[str, ...]:
-    found = FORMATS.get(source.format).function(root / source.path, **source.protocol_options)
-    return found.identities if isinstance(found, ImageList) else tuple(found.images.identities)
+def people_of(source: Source, root: Path) -> tuple[str, ...]:
+    """Everybody in a source's data set, also those whom no pair names. Needs lists and folders only, no image."""
+    people = FORMATS.get(source.format).traits.get("people")
+    if people is not None:
+        return tuple(people(root / source.path, **source.format_options))
+    found = read_source(source, root)
+    images = found if isinstance(found, ImageList) else found.images
+    return tuple(images.identities) if images.named else ()
+
+
+def training_images(data: Data, root: Path, notes: dict[str, None]) -> ImageList:
+    """The training images, united, without the people who are to be left out, and subsampled."""
+    train = data.train
+    parts = [_one_source(source, root, notes) for source in train.sources]
+    images = unite(parts, people=train.people) if train.people else parts[0]
+    excluded = {normalise(name) for source in train.exclude_identities_of for name in people_of(source, root)}
+    if excluded - {""}:
+        if not images.named:
+            raise DataError(f"{images.where} names nobody, so exclude_identities_of cannot leave anybody out of it")
+        images = filter_images(images, exclude=excluded)
+    return subsample(
+        images, identities=train.subsample.identities, images_each=train.subsample.images, seed=train.subsample.seed
+    )
+
+
+def _one_source(source: ImageSource, root: Path, notes: dict[str, None]) -> ImageList:
+    images: ImageList = read_source(source, root)
+    check_facts(source, images, root, notes)
+    if source.include_identities is not None or source.exclude_identities is not None:
+        include, exclude = (_names(listed, root) for listed in (source.include_identities, source.exclude_identities))
+        images = choose_people(images, include=include, exclude=exclude or ())
+    return filter_images(images, min_images=source.min_images)
+
+
+def _names(listed: list[str] | str | None, root: Path) -> list[str] | None:
+    if not isinstance(listed, str):
+        return listed
+    from bench.data.formats._lists import lines_of
+
+    return [name for _, name in lines_of(root / listed)]
+
+
+def check_facts(source: Source, found: ImageList | Protocol, root: Path, notes: dict[str, None]) -> None:
+    """Compares a source with the data set that it is said to be. Raises DataError with both numbers."""
+    if source.facts is None:
+        return
+    counts = count(source, found, root)
+    expected = expected_counts(source.facts)
+    if not counts.keys() & expected.keys():
+        raise DataError(
+            f"{root / source.path}: the facts of {source.facts} ({', '.join(expected)}) say nothing of what format "
+            f"{source.format} counts ({', '.join(counts)})"
+        )
+    wrong = disagreements(source.facts, counts)
+    if wrong and source.allow_partial is None:
+        raise DataError(
+            f"{root / source.path}: {'; '.join(wrong)}; mend the data, or say `allow_partial: REASON` beside `facts`, "
+            "which the report prints"
+        )
+    if wrong:
+        notes[f"{source.path} ({source.format}): {'; '.join(wrong)}; allowed: {source.allow_partial}"] = None
+
+
+def count(source: Source, found: ImageList | Protocol, root: Path) -> Mapping[str, int]:
+    """What is counted in a source: of a training set images and identities, of a protocol pairs, folds and templates,
+    and what its format counts in the whole data set (trait ``census``)."""
+    census = FORMATS.get(source.format).traits.get("census")
+    whole: dict[str, int] = census(root / source.path) if census else {}
+    if isinstance(found, ImageList):
+        return {"images": len(found.files), "identities": len(found.identities), **whole}
+    folds = {} if found.fold is None else {"folds": len(np.unique(found.fold))}
+    pairs = {"pairs": len(found.same), "genuine": int(found.same.sum()), "templates": len(found.template_names)}
+    return {**pairs, **folds, **whole}
+
+
+def _leaks(
+    data: Data, training: ImageList, source: ProtocolSource, protocol: Protocol, doing: _Preparation
+) -> list[str]:
+    """What of the training set is in a protocol too, as sentences; a note instead where the suite allows it."""
+    found = overlap(training, protocol.images, people_of(source, doing.root), cache=doing.cache)
+    if not found.compared:
+        doing.notes[
+            f"{source.name}: training and test people could not be compared by name (one of the sets names nobody), "
+            "only images by content"
+        ] = None
+    if not found:
+        return []
+    if data.allow_overlap is None:
+        return [f"the training set and {source.name} share {found}"]
+    doing.notes[f"the training set and {source.name} share {found}; allowed: {data.allow_overlap}"] = None
+    return []
+
+
+def overlap(training: ImageList, images: ImageList, people: tuple[str, ...], *, cache: Path) -> Overlap:
+    """People of the training set who are among ``people`` too, and its images that are among ``images``."""
+    compared = training.named and images.named
+    same_images = images_in_both(
+        training.files, image_digests(training, cache=cache), image_digests(images, cache=cache)
+    )
+    return Overlap(people_in_both(training.identities, people) if compared else (), same_images, compared)

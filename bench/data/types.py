@@ -9,9 +9,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from bench.errors import DataError
+
 Int = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
 Pixels = npt.NDArray[np.uint8]
+
+# More than any photograph of a face takes; what is larger is not read into memory.
+MOST_BYTES = 1 << 28
 
 
 class Container(typing.Protocol):
@@ -19,7 +24,12 @@ class Container(typing.Protocol):
 
     @property
     def path(self) -> Path:
-        """The file, for messages and for noticing that it changed."""
+        """The file, for messages."""
+        ...
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files that it reads (an index beside the records, say): where none changed, nothing did."""
         ...
 
     def read(self, name: str) -> bytes | Pixels:
@@ -46,6 +56,23 @@ class ImageList:
     identities: tuple[str, ...]
     container: Container | None = None
     named: bool = True
+
+    def read(self, name: str) -> bytes | Pixels:
+        """The encoded image file called ``name``, or its pixels where they are stored raw.
+
+        Raises OSError where there is no such file, DataError where it is too large or its container is damaged.
+        """
+        if self.container is not None:
+            return self.container.read(name)
+        file = self.root / name
+        if (size := file.stat().st_size) > MOST_BYTES:
+            raise DataError(f"has {size} bytes; at most {MOST_BYTES} are read")
+        return file.read_bytes()
+
+    @property
+    def where(self) -> Path:
+        """The file or folder that holds the images, for messages."""
+        return self.root if self.container is None else self.container.path
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,65 @@
-"""From images to numbers: embeddings, verification metrics, intervals, and the geometry of the embedding."""
+"""From images to numbers: embeddings, verification metrics, intervals, and the geometry of the embedding.
+
+The names below take plain arrays, and importing them imports no torch::
+
+    from bench.evaluation import bootstrap_intervals, verify
+
+    found = verify(scores, same, folds, fars=["1e-3"])
+    found.metrics()["accuracy"]
+    bootstrap_intervals(scores, same, people, folds, fars=["1e-3"], seed=0)["accuracy"].low
+
+Embeddings of any model on a protocol, matched by the images' names, as ``bench evaluate --embeddings`` does it::
+
+    from bench.evaluation import Measures, evaluate_embeddings, find_protocols
+
+    (lfw,) = find_protocols(["lfw"], root="/data")
+    record, scores = evaluate_embeddings(lfw.protocol, names, embeddings, measures=Measures(bootstrap=1000))
+    record["metrics"]["tar_at_far_1e-3"], record["intervals"]["accuracy"]
+"""
+
+from bench.evaluation.bootstrap import Interval, bootstrap_intervals, bootstrap_replicates
+from bench.evaluation.counts import NIST_2016, DetectionCost
+from bench.evaluation.embeddings import evaluate_embeddings, evaluate_scores
+from bench.evaluation.folds import FoldAccuracy, kfold_accuracy
+from bench.evaluation.proportions import clopper_pearson, wilson
+from bench.evaluation.protocols import FoundProtocol, find_protocols
+from bench.evaluation.record import Measures
+from bench.evaluation.verification import (
+    Roc,
+    TarAtFar,
+    Verification,
+    auc,
+    d_prime,
+    eer,
+    min_dcf,
+    roc,
+    tar_at_far,
+    verify,
+)
+
+__all__ = [
+    "NIST_2016",
+    "DetectionCost",
+    "FoldAccuracy",
+    "FoundProtocol",
+    "Interval",
+    "Measures",
+    "Roc",
+    "TarAtFar",
+    "Verification",
+    "auc",
+    "bootstrap_intervals",
+    "bootstrap_replicates",
+    "clopper_pearson",
+    "d_prime",
+    "eer",
+    "evaluate_embeddings",
+    "evaluate_scores",
+    "find_protocols",
+    "kfold_accuracy",
+    "min_dcf",
+    "roc",
+    "tar_at_far",
+    "verify",
+    "wilson",
+]

@@ -1,53 +1,65 @@
-"""Embeddings of packed images: batches through the backbone, flip fusion, pooling of templates."""
+"""Embeddings of packed images: batches through a network, flip fusion."""
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-import torch
+from collections.abc import Callable
 
-from bench.data.packed import PackedImages
+import torch
+from torch import Tensor
+
+from bench.data.packed import PackedImages, Progress
 from bench.data.tensors import normalise
 from bench.data.types import Int
+from bench.errors import BenchError
+from bench.evaluation.templates import Floats
 
-Floats = npt.NDArray[np.float32]
 BATCH = 256
+
+Network = Callable[[Tensor], Tensor]
+"""(B, 3, H, W) float32 → (B, d) embeddings, raw."""
+
+Prepare = Callable[[Tensor], Tensor]
+"""(B, H, W, 3) uint8 RGB → (B, 3, H, W) float32, what the network is fed."""
 
 
 @torch.no_grad()
 def raw_embeddings(
-    backbone: torch.nn.Module, images: PackedImages, rows: Int, *, flip: bool, device: torch.device
-) -> torch.Tensor:
-    """Embeddings (N, d) float32, as the backbone gives them, on the device; with ``flip`` the mirror image's added."""
-    parts = []
+    network: Network, images: PackedImages, rows: Int, *, flip: bool, device: torch.device,
+    prepare: Prepare = normalise, progress: Progress | None = None,
+) -> Tensor:  # fmt: skip
+    """Embeddings (N, d) float32, as the network gives them, on the device; with ``flip`` the mirror image's added.
+
+    ``progress(done, total)`` is called after every batch. Raises BenchError where the network fails on a batch or gives
+    something else than (B, d) numbers.
+    """
+    parts: list[Tensor] = []
     for start in range(0, len(rows), BATCH):
         pixels = torch.from_numpy(images.gather(rows[start : start + BATCH])).to(device)
-        batch = normalise(pixels)
-        found = backbone(batch).float()
+        found = _embedded(network, prepare(pixels))
         if flip:
-            found = found + backbone(batch.flip(3).contiguous(memory_format=torch.channels_last)).float()
+            found = found + _embedded(network, prepare(pixels.flip(2)))
+        if parts and found.shape[1] != parts[0].shape[1]:
+            raise BenchError(f"the network gave {parts[0].shape[1]} numbers an image, then {found.shape[1]}")
         parts.append(found)
+        if progress:
+            progress(start + len(found), len(rows))
     return torch.cat(parts)
 
 
-def embed(backbone: torch.nn.Module, images: PackedImages, rows: Int, *, flip: bool, device: torch.device) -> Floats:
+def _embedded(network: Network, batch: Tensor) -> Tensor:
+    found = network(batch)
+    if not isinstance(found, Tensor):
+        raise BenchError(f"a network must give a tensor (B, d), this one gives a {type(found).__name__}; wrap it")
+    if found.ndim != 2 or len(found) != len(batch) or not found.is_floating_point():
+        raise BenchError(
+            f"a network must give ({len(batch)}, d) floats for {len(batch)} images, "
+            f"this one gives {tuple(found.shape)} {str(found.dtype).removeprefix('torch.')}"
+        )
+    return found.float()
+
+
+def embed(network: Network, images: PackedImages, rows: Int, *, flip: bool, device: torch.device) -> Floats:
     """Unit embeddings (N, d) float32 of the images at ``rows``; flip fusion adds raw embeddings before normalising."""
-    raw = raw_embeddings(backbone, images, rows, flip=flip, device=device)
+    raw = raw_embeddings(network, images, rows, flip=flip, device=device)
     unit: Floats = torch.nn.functional.normalize(raw).cpu().numpy()
     return unit
-
-
-def pool(embeddings: Floats, template: Int, count: int) -> Floats:
-    """Unit embeddings (T, d) of templates: the mean of their images' unit embeddings, normalised."""
-    sums = np.zeros((count, embeddings.shape[1]), np.float64)
-    np.add.at(sums, template, embeddings.astype(np.float64))
-    norms = np.linalg.norm(sums, axis=1, keepdims=True)
-    unit: Floats = (sums / np.maximum(norms, 1e-12)).astype(np.float32)
-    return unit
-
-
-def pair_scores(templates: Floats, pairs: Int) -> Floats:
-    """Cosine (P,) float32 of each pair (P, 2) of unit embeddings."""
-    first, second = templates[pairs[:, 0]], templates[pairs[:, 1]]
-    scores: Floats = np.einsum("pd,pd->p", first.astype(np.float64), second.astype(np.float64)).astype(np.float32)
-    return scores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,10 @@ Ints = npt.NDArray[np.int64]
 QUADRUPLE = 4
 DRAWS = 16  # permutations per identity over which the quadruples are averaged
 PER_IDENTITY = 20  # images from which one identity's own top axis is worth measuring; also the largest n
+MEASURED = (
+    "compactness_deg", "d_eff", "isotropy", "participation", "top_axis_share", "top_axis_share_per_identity",
+    "separation_deg", "further_margin_deg",
+)  # fmt: skip
 EDGES_DEG = np.arange(0.0, 182.5, 2.5)
 
 
@@ -27,7 +32,8 @@ class Geometry:
     and in no histogram. ``isotropy_null``: what the estimator reads on as many isotropic identities of the same
     n and d. ``intra``, ``inter``: counts (len(EDGES_DEG) − 1,) of the angle of an image to its own identity's
     mean (which it is part of), and to the nearest other mean. None: cannot be measured;
-    ``top_axis_share_per_identity`` needs n ≥ 20.
+    ``top_axis_share_per_identity`` needs n ≥ 20. ``parts``: metric → what each identity with spread (I,) adds to its
+    numerator and to its denominator, so that Σ numerator / Σ denominator is the metric.
     """
 
     identities: int
@@ -45,13 +51,10 @@ class Geometry:
     further_margin_deg: float | None
     intra: Ints
     inter: Ints
+    parts: Mapping[str, tuple[Floats, Floats]]
 
     def metrics(self) -> dict[str, float | None]:
-        names = (
-            "compactness_deg", "d_eff", "isotropy", "isotropy_null", "participation", "top_axis_share",
-            "top_axis_share_per_identity", "separation_deg", "further_margin_deg",
-        )  # fmt: skip
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in (*MEASURED, "isotropy_null")}
 
     def facts(self) -> dict[str, int]:
         return {
@@ -85,7 +88,7 @@ def measure(embeddings: npt.ArrayLike, identity: npt.ArrayLike, *, seed: int = 0
     enough = np.sort(counts[counts >= QUADRUPLE])
     if len(enough) < 2:
         empty = np.zeros(len(EDGES_DEG) - 1, np.int64)
-        return Geometry(0, 0, len(people), 0, None, None, None, None, None, None, None, None, None, empty, empty)
+        return Geometry(0, 0, len(people), 0, None, None, None, None, None, None, None, None, None, empty, empty, {})
     n = int(min(PER_IDENTITY, enough[len(enough) // 2]))
     draw = np.random.default_rng(seed_for("geometry", seed=seed))
     kept = [draw.permutation(np.flatnonzero(labels == p))[:n] for p in people[counts >= n]]
@@ -111,27 +114,40 @@ def _measure(group: Floats, *, left_out: int, draw: np.random.Generator) -> Geom
 
     # Embeddings of one picture differ by rounding only.
     spread = sine.max(axis=1) > 1e-5
-    averaged = bool(spread.any())
     residual = residual[spread]
-    d_eff = effective_dimension(group[spread], draw) if averaged else None
-    null = effective_dimension(draw.standard_normal((len(residual), n, d - 1)), draw) if averaged else None
+    parts: dict[str, tuple[Floats, Floats]] = {}
+    null = None
+    if spread.any():
+        one = np.ones(len(residual))
+        top, bottom = _quadruples(group[spread], draw)
+        null = _ratio(_quadruples(draw.standard_normal((len(residual), n, d - 1)), draw))
+        parts = {
+            "compactness_deg": (angle[spread].mean(axis=1), one),
+            "d_eff": (top, bottom),
+            "isotropy": (top, bottom * (d - 1)),
+            "participation": (_participation(residual), one),
+            "top_axis_share": _along_top_axis(residual),
+            "separation_deg": (between[spread].min(axis=1), one),
+            "further_margin_deg": (margin[spread], one),
+        }
+        if n >= PER_IDENTITY:
+            parts["top_axis_share_per_identity"] = (_top_axis_shares(residual), one)
     return Geometry(
         identities=count,
         images=n,
         left_out=left_out,
         zero_spread=count - len(residual),
-        compactness_deg=float(angle[spread].mean()) if averaged else None,
-        d_eff=d_eff,
-        isotropy=None if d_eff is None else d_eff / (d - 1),
+        **{name: _ratio(parts[name]) if name in parts else None for name in MEASURED},
         isotropy_null=None if null is None else null / (d - 1),
-        participation=_participation(residual) if averaged else None,
-        top_axis_share=_top_axis_share(residual.reshape(1, -1, d)) if averaged else None,
-        top_axis_share_per_identity=_top_axis_share(residual) if averaged and n >= PER_IDENTITY else None,
-        separation_deg=float(between[spread].min(axis=1).mean()) if averaged else None,
-        further_margin_deg=float(margin[spread].mean()) if averaged else None,
         intra=np.histogram(angle[spread], EDGES_DEG)[0].astype(np.int64),
         inter=np.histogram(others[spread].min(axis=2), EDGES_DEG)[0].astype(np.int64),
+        parts={name: both for name, both in parts.items() if _ratio(both) is not None},
     )
+
+
+def _ratio(both: tuple[Floats, Floats]) -> float | None:
+    numerator, denominator = both[0].sum(), both[1].sum()
+    return float(numerator / denominator) if denominator > 0 else None
 
 
 def _unit(embeddings: npt.ArrayLike) -> Floats:
@@ -161,32 +177,46 @@ def effective_dimension(groups: Floats, draw: np.random.Generator) -> float | No
     mean[¼‖x1−x2‖²‖x3−x4‖²] / mean[¼((x1−x2)·(x3−x4))²] over disjoint quadruples within an identity, each mean taken
     over all identities before dividing. None where the scatter is zero.
     """
+    return _ratio(_quadruples(groups, draw))
+
+
+def _quadruples(groups: Floats, draw: np.random.Generator) -> tuple[Floats, Floats]:
+    """What each of the groups adds to the two means of D_eff, (I,) each."""
     count, n, _ = groups.shape
     quads = n // QUADRUPLE
-    top = bottom = 0.0
+    top, bottom = np.zeros(count), np.zeros(count)
     for _ in range(DRAWS):
         order = draw.permuted(np.broadcast_to(np.arange(n), (count, n)), axis=1)[:, : quads * QUADRUPLE]
         picked = np.take_along_axis(groups, order[:, :, None], axis=1).reshape(count, quads, QUADRUPLE, -1)
         a, b = picked[:, :, 0] - picked[:, :, 1], picked[:, :, 2] - picked[:, :, 3]
-        top += float((np.square(a).sum(-1) * np.square(b).sum(-1)).mean()) / 4
-        bottom += float(np.square((a * b).sum(-1)).mean()) / 4
-    return top / bottom if bottom > 0 else None
+        top += (np.square(a).sum(-1) * np.square(b).sum(-1)).mean(axis=1) / 4
+        bottom += np.square((a * b).sum(-1)).mean(axis=1) / 4
+    return top, bottom
 
 
-def _participation(residual: Floats) -> float:
-    """Mean over identities of (Σe)²/Σe² of the residuals' eigenvalues: saturates near n, so only a second column."""
+def _participation(residual: Floats) -> Floats:
+    """(Σe)²/Σe² of each identity's residuals' eigenvalues: saturates near n, so only a second column."""
     gram = residual @ residual.transpose(0, 2, 1)
-    return float((np.trace(gram, axis1=1, axis2=2) ** 2 / np.square(gram).sum(axis=(1, 2))).mean())
+    shares: Floats = np.trace(gram, axis1=1, axis2=2) ** 2 / np.square(gram).sum(axis=(1, 2))
+    return shares
 
 
-def _top_axis_share(residual: Floats) -> float:
-    """Mean over groups (G, n, d) of the share of the largest eigenvalue of the residuals' covariance.
+def _top_axis_shares(residual: Floats) -> Floats:
+    """Share (G,) of the largest eigenvalue of each group's (G, n, d) covariance.
 
     The residuals of an identity add up to zero, because μ is the direction of the sum: there is nothing to centre.
     """
     across = residual.transpose(0, 2, 1)
     values = np.linalg.eigvalsh(residual @ across if residual.shape[1] < residual.shape[2] else across @ residual)
-    return float((values[:, -1] / values.sum(axis=1)).mean())
+    shares: Floats = values[:, -1] / values.sum(axis=1)
+    return shares
+
+
+def _along_top_axis(residual: Floats) -> tuple[Floats, Floats]:
+    """Scatter of each identity along the top axis of all of them together, and its whole scatter, (I,) each."""
+    pooled = residual.reshape(-1, residual.shape[2])
+    axis = np.linalg.eigh(pooled.T @ pooled)[1][:, -1]
+    return np.square(residual @ axis).sum(axis=1), np.square(residual).sum(axis=(1, 2))
 
 
 def pull_isotropy(pull: npt.ArrayLike, theta: npt.ArrayLike, *, bins: int = 10) -> float | None:

@@ -11,9 +11,10 @@ import torch
 from bench.data.packed import PackedImages
 from bench.data.protocols import PackedProtocol
 from bench.data.types import Int
-from bench.evaluation.embed import embed, pair_scores, pool, raw_embeddings
+from bench.evaluation.embed import raw_embeddings
 from bench.evaluation.geometry import measure, pull_isotropy
-from bench.evaluation.verification import verify
+from bench.evaluation.lists import lists_of
+from bench.evaluation.record import Measures, measure_images
 from bench.losses.head import MarginHead
 from bench.suite.seeds import seed_for
 
@@ -30,33 +31,25 @@ def evaluate_protocol(
     ``options``: the evaluation block. A template's embedding is the normalised mean of its images' unit embeddings.
     """
     begun = time.monotonic()
-    count = len(protocol.template_names)
-    images = embed(backbone, protocol.images, np.arange(len(protocol.template)), flip=options["flip"], device=device)
-    templates = pool(images, protocol.template, count)
-    scores = pair_scores(templates, protocol.pairs)
-    found = verify(scores, protocol.same, protocol.fold, fars=options["far"])
-    geometry = measure(templates, protocol.template_identity)
-    record = {
-        "metrics": {**found.metrics(), **geometry.metrics()},
-        "thresholds": [None if np.isinf(t) else float(t) for t in found.accuracy.thresholds],
-        "accuracy_per_fold": found.accuracy.per_fold.tolist(),
-        "angles": geometry.angles(),
-        "options": options,
-        "facts": {
-            "pairs": len(scores),
-            "images": len(protocol.template),
-            "templates": count,
-            **geometry.facts(),
-        },
-        "seconds": time.monotonic() - begun,
-    }
+    rows = np.arange(len(protocol.template))
+    raw = raw_embeddings(backbone, protocol.images, rows, flip=options["flip"], device=device).cpu().numpy()
+    measures = Measures(
+        far=tuple(options["far"]),
+        all_pairs_far=tuple(options["all_pairs_far"]),
+        ranks=tuple(options["ranks"]),
+        fpir=tuple(options["fpir"]),
+        bootstrap=options["bootstrap"],
+        device=device.type,
+    )
+    record, scores, templates = measure_images(raw, lists_of(protocol), measures)
     arrays: Arrays = {
         "scores": scores,
         "same": protocol.same.astype(np.uint8),
-        "fold": protocol.fold.astype(np.int64),
         "embeddings": templates.astype(np.float16),
     }
-    return record, arrays
+    if protocol.fold is not None:
+        arrays["fold"] = protocol.fold
+    return {**record, "options": options, "seconds": time.monotonic() - begun}, arrays
 
 
 def evaluate_training(

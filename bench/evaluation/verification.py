@@ -1,49 +1,33 @@
-"""Verification metrics from raw scores: exact k-fold accuracy, TAR at FAR, EER, AUC and the ROC itself.
+"""Verification metrics from raw scores: exact k-fold accuracy, TAR at FAR, EER, AUC, minDCF, d′ and the ROC itself.
 
-A pair is accepted iff its score is at least the threshold. Every metric depends on the order of the scores
-only, so each commutes with every strictly increasing rescale; nothing is shuffled, gridded or guessed.
+A pair is accepted iff its score is at least the threshold (at most, for a distance). Every metric but d′ depends on
+the order of the scores only, so it commutes with every strictly increasing rescale; nothing is shuffled, gridded or
+guessed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.errors import DataError
-
-Float = npt.NDArray[np.float64]
-Int = npt.NDArray[np.int64]
-Bool = npt.NDArray[np.bool_]
-Far = str | Decimal | Fraction | float
-
-
-@dataclass(frozen=True, eq=False)
-class FoldAccuracy:
-    """k-fold accuracy, a share in [0, 1]: ``mean`` over folds, ``sd`` over folds (ddof 0), ``sem`` = sd (ddof 1) / √F.
-
-    ``sem`` is what LFW's authors define (Huang et al., Labeled Faces in the Wild, UMass report 07-49, 2007).
-    ``per_fold`` and ``thresholds``: (F,) float64 in ascending order of fold. A threshold is +inf where
-    rejecting every pair is best.
-    """
-
-    mean: float
-    sd: float
-    sem: float
-    per_fold: Float
-    thresholds: Float
+from bench.evaluation.counts import NIST_2016, Counts, DetectionCost, thresholds_of
+from bench.evaluation.folds import FoldAccuracy, accuracy_of
+from bench.evaluation.pairs import Direction, Float, Int, check_folds, check_kinds, check_pairs, sign
+from bench.evaluation.rates import Far, exact_rate, rate_text
+from bench.evaluation.separation import Moments, d_primes
 
 
 @dataclass(frozen=True)
 class TarAtFar:
     """The largest TAR at which at most ``allowed`` = ⌊far·N⌋ of the N impostors are let through.
 
-    ``far`` is normalised ("1e-3"). ``threshold`` is the highest that reaches ``tar`` (+inf if no genuine pair passes).
-    ``tar`` and ``threshold`` are None where far < 1/N: not measurable.
+    ``far`` is normalised ("1e-3"). ``threshold`` is the strictest that reaches ``tar`` (+inf, or −inf for a distance,
+    if no genuine pair passes). ``tar`` and ``threshold`` are None where far < 1/N: not measurable.
     """
 
     far: str
@@ -54,7 +38,7 @@ class TarAtFar:
 
 @dataclass(frozen=True, eq=False)
 class Roc:
-    """Points of the ROC from (0, 0) to (1, 1): ``far``, ``tar`` and falling ``thresholds`` (from +inf), (K,) each."""
+    """Points of the ROC from (0, 0) to (1, 1): ``far``, ``tar`` and ``thresholds`` (K,) each, from reject-all on."""
 
     far: Float
     tar: Float
@@ -63,183 +47,134 @@ class Roc:
 
 @dataclass(frozen=True, eq=False)
 class Verification:
-    """Everything that one protocol's scores say."""
+    """Everything that one protocol's scores say. ``accuracy`` is None where there are no folds, ``d_prime`` where both
+    kinds' scores are constant."""
 
-    accuracy: FoldAccuracy
+    accuracy: FoldAccuracy | None
     eer: float
     auc: float
+    min_dcf: float
+    d_prime: float | None
     tar_at_far: tuple[TarAtFar, ...]
 
     def metrics(self) -> dict[str, float | None]:
-        """Named numbers, shares in [0, 1] but for the thresholds; None: not measurable, or a threshold is +inf."""
-        thresholds = self.accuracy.thresholds
+        """Named numbers, shares in [0, 1] but for thresholds and d′; None: not measurable, or a threshold infinite."""
+        folds = self.accuracy
+        known = folds is not None and np.isfinite(folds.thresholds).all()
         return {
-            "accuracy": self.accuracy.mean,
-            "accuracy_fold_sd": self.accuracy.sd,
-            "accuracy_sem": self.accuracy.sem,
-            "threshold_mean": float(thresholds.mean()) if np.isfinite(thresholds).all() else None,
+            "accuracy": folds.mean if folds else None,
+            "accuracy_fold_sd": folds.sd if folds else None,
+            "accuracy_sem": folds.sem if folds else None,
+            "threshold_mean": float(folds.thresholds.mean()) if folds and known else None,
             "eer": self.eer,
             "auc": self.auc,
+            "min_dcf": self.min_dcf,
+            "d_prime": self.d_prime,
             **{f"tar_at_far_{point.far}": point.tar for point in self.tar_at_far},
         }
 
 
-def verify(scores: npt.ArrayLike, same: npt.ArrayLike, folds: npt.ArrayLike, *, fars: Iterable[Far]) -> Verification:
-    """Every metric of one protocol; arguments and errors as for `kfold_accuracy`, ``fars`` as for `tar_at_far`."""
-    values, genuine, fold = check_pairs(scores, same, folds)
-    accuracy = kfold_accuracy(values, genuine, fold)
-    positive, negative = values[genuine], values[~genuine]
+def verify(
+    scores: npt.ArrayLike,
+    same: npt.ArrayLike,
+    folds: npt.ArrayLike | None,
+    *,
+    fars: Iterable[Far],
+    cost: DetectionCost = NIST_2016,
+    direction: Direction = "similarity",
+) -> Verification:
+    """Every metric of one protocol. The scores are used as given.
+
+    ``scores``: (P,) finite reals; ``same``: (P,) bool, True for a genuine pair; ``folds``: (P,) integers, in any order,
+    or None for a protocol without folds, which has no accuracy. ``direction`` says whether a higher score means more
+    alike ("similarity") or less ("distance"). Raises DataError for scores that are not finite (saying which pairs),
+    lengths that differ, pairs of one kind only, and as `kfold_accuracy` and `tar_at_far` do.
+    """
+    values, genuine = check_pairs(scores, same, direction)
+    rates = [exact_rate(far) for far in fars]
+    fold = None if folds is None else check_folds(folds, len(values))
+    accuracy = None if fold is None else accuracy_of(values, genuine, fold, direction)
+    positive, negative = np.sort(values[genuine]), np.sort(values[~genuine])
+    thresholds = thresholds_of(positive)
+    counts = Counts.at(thresholds, positive, negative)
     return Verification(
         accuracy,
-        eer(positive, negative),
-        auc(positive, negative),
-        tuple(tar_at_far(positive, negative, far) for far in fars),
+        float(counts.eer()[0]),
+        float(counts.auc()[0]),
+        float(counts.min_dcf(cost)[0]),
+        _d_prime(positive, negative),
+        tuple(_tar(counts, thresholds, rate, direction) for rate in rates),
     )
 
 
-def kfold_accuracy(scores: npt.ArrayLike, same: npt.ArrayLike, folds: npt.ArrayLike) -> FoldAccuracy:
-    """Accuracy on each fold at the threshold chosen on the others.
-
-    The candidates are the distinct scores observed in the training folds. Among those with the best training
-    accuracy the lower median is taken; +inf (reject all) only if it is strictly better than each of them.
-
-    ``scores``: (P,) finite reals, higher is more alike. ``same``: (P,) bool. ``folds``: (P,) integers, in any order.
-    Raises DataError for scores that are not finite, lengths that differ, a single fold, or training folds that hold one
-    label only. A held-out fold with one label is legal.
-    """
-    values, genuine, fold = check_pairs(scores, same, folds)
-    names, index = np.unique(fold, return_inverse=True)
-    if len(names) < 2:
-        raise DataError(f"k-fold accuracy needs at least 2 folds, found {len(names)}")
-    of_kind = np.stack([np.bincount(index[kind], minlength=len(names)) for kind in (genuine, ~genuine)])
-    one_label = np.flatnonzero((of_kind == of_kind.sum(axis=1, keepdims=True)).any(axis=0))
-    if len(one_label):
-        raise DataError(
-            f"without fold {names[one_label[0]]} all training pairs have one label, so no threshold can be chosen"
-        )
-    accuracy, thresholds = weighted_folds(values, genuine, fold, np.ones((1, len(values)), dtype=np.int64))
-    per_fold = accuracy[0]
-    sem = per_fold.std(ddof=1) / np.sqrt(len(names))
-    return FoldAccuracy(float(per_fold.mean()), float(per_fold.std()), float(sem), per_fold, thresholds[0])
-
-
-def weighted_folds(scores: Float, same: Bool, folds: Int, weights: Int) -> tuple[Float, Float]:
-    """Accuracies and thresholds (R, F) of `kfold_accuracy` when pair i of replicate r occurs ``weights[r, i]`` times.
-
-    ``weights``: (R, P) int64 ≥ 0; the arguments are trusted. A fold without weight in a replicate has accuracy NaN.
-    """
-    order = np.argsort(-scores, kind="stable")
-    descending, fold, weight = scores[order], folds[order], weights[:, order]
-    # What accepting a pair adds to the number of right answers, so "reject all" stands at 0.
-    gain = np.where(same[order], weight, -weight)
-    results = [_held_out(descending, weight, gain, fold == name) for name in np.unique(folds)]
-    return np.stack([r[0] for r in results], axis=1), np.stack([r[1] for r in results], axis=1)
-
-
-def _held_out(descending: Float, weight: Int, gain: Int, held: Bool) -> tuple[Float, Float]:
-    """One fold's accuracy and threshold, (R,) each; the columns of all arguments are in falling order of score."""
-    candidates, starts = _runs(descending[~held])
-    observed = np.add.reduceat(weight[:, ~held], starts, axis=1) > 0
-    gained = np.cumsum(np.add.reduceat(gain[:, ~held], starts, axis=1), axis=1)
-    best = np.max(gained, axis=1, where=observed, initial=-1)
-    winners = observed & (gained == best[:, None])
-    count = winners.sum(axis=1)
-    accepts = best >= 0
-    # The candidates fall, so the lower median of m winners is number m // 2 from the left.
-    median = (np.cumsum(count) - count + count // 2)[accepts]
-    threshold = np.full(len(weight), np.inf)
-    threshold[accepts] = candidates[np.nonzero(winners)[1][median]]
-
-    passed = np.searchsorted(-descending[held], -threshold, side="right")
-    held_gain = np.pad(np.cumsum(gain[:, held], axis=1), ((0, 0), (1, 0)))
-    total = weight[:, held].sum(axis=1)
-    impostors = (total - held_gain[:, -1]) // 2
-    correct = impostors + held_gain[np.arange(len(weight)), passed]
-    return np.where(total > 0, correct / np.maximum(total, 1), np.nan), threshold
-
-
-def _runs(ordered: Float) -> tuple[Float, Int]:
-    """The distinct values of a sorted array, in its order, and the index at which each starts."""
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    return ordered[starts], starts
-
-
-def check_pairs(scores: npt.ArrayLike, same: npt.ArrayLike, folds: npt.ArrayLike) -> tuple[Float, Bool, Int]:
-    """The three arrays (P,) of a protocol as float64, bool and int64; DataError if they cannot be that."""
-    values, genuine, fold = np.asarray(scores), np.asarray(same), np.asarray(folds)
-    if values.ndim != 1 or not values.shape == genuine.shape == fold.shape:
-        raise DataError(
-            f"scores, same and folds must be (P,) of one length, found {values.shape}, {genuine.shape} and {fold.shape}"
-        )
-    if genuine.dtype != np.bool_:
-        raise DataError(f"same must be boolean (True: one person), found {genuine.dtype}")
-    if not np.issubdtype(fold.dtype, np.integer):
-        raise DataError(f"folds must be integers, found {fold.dtype}")
-    return _finite(values, "pair"), genuine, fold.astype(np.int64)
-
-
-def _finite(scores: npt.ArrayLike, what: str) -> Float:
-    values = np.asarray(scores, dtype=np.float64)
-    wrong = np.flatnonzero(~np.isfinite(values))
-    if len(wrong):
-        more = f", … ({len(wrong)} in all)" if len(wrong) > 10 else ""
-        raise DataError(
-            f"scores must be finite, found NaN or infinity at {what} {', '.join(map(str, wrong[:10]))}{more}"
-        )
-    return values
-
-
-def _two_samples(genuine: npt.ArrayLike, impostor: npt.ArrayLike) -> tuple[Float, Float]:
-    positive, negative = _finite(genuine, "genuine pair"), _finite(impostor, "impostor pair")
-    for kind, values in (("genuine", positive), ("impostor", negative)):
-        if values.ndim != 1 or not len(values):
-            raise DataError(f"{kind} scores must be (N,) with at least one pair, found {values.shape}")
-    return positive, negative
-
-
-def tar_at_far(genuine: npt.ArrayLike, impostor: npt.ArrayLike, far: Far) -> TarAtFar:
+def tar_at_far(
+    genuine: npt.ArrayLike, impostor: npt.ArrayLike, far: Far, *, direction: Direction = "similarity"
+) -> TarAtFar:
     """The largest TAR over thresholds that let through at most k = ⌊far·N⌋ impostors, k exact.
 
-    ``genuine`` (M,), ``impostor`` (N,): finite scores, M, N ≥ 1. ``far`` in (0, 1): a string, Decimal or
-    Fraction is taken as it is, a float by its shortest decimal (.29 is 29/100), so ⌊.29·100⌋ is 29. Raises
-    DataError otherwise.
+    ``genuine`` (M,), ``impostor`` (N,): finite scores, M, N ≥ 1. ``far`` in (0, 1): a string, Decimal or Fraction is
+    taken as it is, a float by its shortest decimal (.29 is 29/100), so ⌊.29·100⌋ is 29. Raises DataError otherwise.
     """
-    positive, negative = _two_samples(genuine, impostor)
-    rate = exact_rate(far)
-    name, allowed = rate_text(rate), int(rate * len(negative))
-    if allowed == 0:
-        return TarAtFar(name, None, None, 0)
-    place = len(negative) - 1 - allowed
-    # The threshold lies above the (k+1)-th largest impostor, ties included.
-    accepted = positive[positive > np.partition(negative, place)[place]]
-    threshold = float(accepted.min()) if len(accepted) else np.inf
-    return TarAtFar(name, len(accepted) / len(positive), threshold, allowed)
+    counts, thresholds = _counts(genuine, impostor, direction)
+    return _tar(counts, thresholds, exact_rate(far), direction)
 
 
-def exact_rate(far: Far) -> Fraction:
-    """``far`` as an exact fraction in (0, 1); a float stands for its shortest decimal. DataError for anything else."""
-    try:
-        rate = far if isinstance(far, Fraction) else Fraction(str(far))
-    except (ValueError, ZeroDivisionError):
-        raise DataError(f"a false accept rate must be a number such as 1e-3, found {far!r}") from None
-    if not 0 < rate < 1:
-        raise DataError(f"a false accept rate must lie in (0, 1), found {far!r}")
-    return rate
+def eer(genuine: npt.ArrayLike, impostor: npt.ArrayLike, *, direction: Direction = "similarity") -> float:
+    """Equal error rate: FAR where FAR = FRR on the ROC's points joined by straight lines; scores as for `tar_at_far`.
+
+    Along that line FAR − FRR rises strictly from −1 to 1, so there is exactly one crossing. Genuine and impostor pairs
+    that tie make one slanted segment, which is what accepting a share of them at random would give (as AUC's half
+    credit).
+    """
+    return float(_counts(genuine, impostor, direction)[0].eer()[0])
 
 
-def rate_text(rate: Fraction) -> str:
-    """One spelling for each rate: ``1e-3``, ``2.9e-1``; a fraction without a finite decimal stays ``1/3``."""
-    decimal = (Decimal(rate.numerator) / rate.denominator).normalize()
-    return f"{decimal:e}" if Fraction(decimal) == rate else str(rate)
+def auc(genuine: npt.ArrayLike, impostor: npt.ArrayLike, *, direction: Direction = "similarity") -> float:
+    """Mann-Whitney: share of (genuine, impostor) couples in the right order, ties half; as for `tar_at_far`."""
+    return float(_counts(genuine, impostor, direction)[0].auc()[0])
 
 
-def roc(genuine: npt.ArrayLike, impostor: npt.ArrayLike, *, max_points: int | None = None) -> Roc:
+def min_dcf(
+    genuine: npt.ArrayLike,
+    impostor: npt.ArrayLike,
+    cost: DetectionCost = NIST_2016,
+    *,
+    direction: Direction = "similarity",
+) -> float:
+    """NIST's minimum detection cost, the least C(t) of `DetectionCost` over every operating point, normalised.
+
+    The norm is C of the better of accepting all and rejecting all, min(c_miss·p_target, c_fa·(1 − p_target)), so the
+    value lies in [0, 1], and 1 means that the scores help nothing. Scores as for `tar_at_far`.
+    """
+    return float(_counts(genuine, impostor, direction)[0].min_dcf(cost)[0])
+
+
+def d_prime(genuine: npt.ArrayLike, impostor: npt.ArrayLike, *, direction: Direction = "similarity") -> float | None:
+    """d′ = (μ_g − μ_i) / √((σ_g² + σ_i²) / 2) with variances of ddof 0; None where both are zero.
+
+    Daugman, Biometric decision landscapes, Cambridge report 482, 2000, but with its sign: negative where impostors
+    score higher. The one metric here that a rescale of the scores changes, unless it is linear: compare it only between
+    scores of one kind. Scores as for `tar_at_far`.
+    """
+    return _d_prime(*check_kinds(genuine, impostor, direction))
+
+
+def roc(
+    genuine: npt.ArrayLike,
+    impostor: npt.ArrayLike,
+    *,
+    max_points: int | None = None,
+    direction: Direction = "similarity",
+) -> Roc:
     """Every operating point, one for each distinct score and one that rejects all; scores as for `tar_at_far`.
 
-    With ``max_points`` ≥ 4, at most so many of these points: the two ends, and those nearest to the left of an
-    even grid on log FAR and of one on log FRR, so that both tails keep their shape on log axes.
+    With ``max_points`` ≥ 4, at most so many of these points: the two ends, and those nearest to the left of an even
+    grid on log FAR and of one on log FRR, so that both tails keep their shape on log axes.
     """
-    thresholds, accepted, passed = _operating_points(*_two_samples(genuine, impostor))
+    positive, negative = (np.sort(values) for values in check_kinds(genuine, impostor, direction))
+    distinct = np.unique(np.concatenate([positive, negative]))[::-1]
+    thresholds = np.append(np.inf, distinct) * sign(direction)
+    accepted, passed = (_reaching(values, distinct) for values in (positive, negative))
     far, tar = passed / passed[-1], accepted / accepted[-1]
     if max_points is None or len(far) <= max_points:
         return Roc(far, tar, thresholds)
@@ -252,33 +187,25 @@ def roc(genuine: npt.ArrayLike, impostor: npt.ArrayLike, *, max_points: int | No
     return Roc(far[keep], tar[keep], thresholds[keep])
 
 
-def eer(genuine: npt.ArrayLike, impostor: npt.ArrayLike) -> float:
-    """Equal error rate: FAR where FAR = FRR on the ROC's points joined by straight lines; scores as for `tar_at_far`.
-
-    Along that line FAR − FRR rises strictly from −1 to 1, so there is exactly one crossing. Genuine and
-    impostor pairs that tie make one slanted segment, which is what accepting a share of them at random would
-    give (as AUC's half credit).
-    """
-    _, accepted, passed = _operating_points(*_two_samples(genuine, impostor))
-    far, frr = passed / passed[-1], 1 - accepted / accepted[-1]
-    after = int(np.argmax(far >= frr))
-    before = after - 1
-    gap_before, gap_after = frr[before] - far[before], far[after] - frr[after]
-    return float(far[before] + (far[after] - far[before]) * gap_before / (gap_before + gap_after))
+def _reaching(rising: Float, thresholds: Float) -> Int:
+    """How many scores reach +inf and each threshold."""
+    return np.append(0, len(rising) - np.searchsorted(rising, thresholds))
 
 
-def auc(genuine: npt.ArrayLike, impostor: npt.ArrayLike) -> float:
-    """Mann-Whitney: share of (genuine, impostor) couples in the right order, ties half; as for `tar_at_far`."""
-    _, accepted, passed = _operating_points(*_two_samples(genuine, impostor))
-    doubled = int(np.sum(np.diff(passed) * (accepted[1:] + accepted[:-1])))
-    return doubled / (2 * int(accepted[-1]) * int(passed[-1]))
+def _counts(genuine: npt.ArrayLike, impostor: npt.ArrayLike, direction: Direction) -> tuple[Counts, Float]:
+    positive, negative = (np.sort(values) for values in check_kinds(genuine, impostor, direction))
+    thresholds = thresholds_of(positive)
+    return Counts.at(thresholds, positive, negative), thresholds
 
 
-def _operating_points(genuine: Float, impostor: Float) -> tuple[Float, Int, Int]:
-    """Thresholds from +inf down through the distinct scores, and how many of each kind pass at each, (K,) each."""
-    scores = np.concatenate([genuine, impostor])
-    order = np.argsort(-scores, kind="stable")
-    distinct, starts = _runs(scores[order])
-    thresholds = np.concatenate([[np.inf], distinct])
-    accepted = np.cumsum(np.concatenate([[0], np.add.reduceat((order < len(genuine)).astype(np.int64), starts)]))
-    return thresholds, accepted, np.concatenate([[0], np.append(starts[1:], len(scores))]) - accepted
+def _tar(counts: Counts, thresholds: Float, rate: Fraction, direction: Direction) -> TarAtFar:
+    (tar,), (legal,), (allowed,) = counts.tar(rate)
+    if allowed == 0:
+        return TarAtFar(rate_text(rate), None, None, 0)
+    threshold = thresholds[legal - 1] if legal else np.inf
+    return TarAtFar(rate_text(rate), float(tar), float(sign(direction) * threshold), int(allowed))
+
+
+def _d_prime(genuine: Float, impostor: Float) -> float | None:
+    (value,) = d_primes(Moments.of(genuine), Moments.of(impostor))
+    return None if np.isnan(value) else float(value)

@@ -11,7 +11,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from bench.report.metrics import axis_label
+from bench.report.labels import axis_label
 from bench.report.results import DONE, FAILED, MISSING, ReportData
 
 

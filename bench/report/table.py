@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from bench.report.metrics import Metric, axis_label, metric, protocol_label
+from bench.catalog.metrics import Metric, metric
+from bench.report.labels import axis_label, protocol_label
 from bench.report.results import DONE, FAILED, MISSING, ReportData
 
 OWN_DERIVATION = (
@@ -103,7 +104,8 @@ def build_table(data: ReportData) -> Table:
     marked = _with_marks(rows, columns, digits)
     caption = data.plan["report"]["caption"] or data.plan["title"] or data.plan["suite"]
     labels = tuple(axis_label(axis) for axis in axes) or ("cell",)
-    return Table(caption, labels, columns, tuple(marked), _notes(marked, columns), digits)
+    notes = (*_notes(marked, columns), *(f"Data: {note}." for note in data.plan.get("notes", ())), OWN_DERIVATION)
+    return Table(caption, labels, columns, tuple(marked), notes, digits)
 
 
 def _columns(data: ReportData) -> tuple[Column, ...]:
@@ -205,4 +207,4 @@ def _notes(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[str, ...]:
     failed, missing = sum(row.failed for row in rows), sum(row.missing for row in rows)
     if failed or missing:
         notes.append(f"{failed} failed and {missing} missing run(s) are left out of the means; the page lists each.")
-    return (*notes, OWN_DERIVATION)
+    return tuple(notes)

@@ -17,7 +17,7 @@ from bench.suite.suite import Suite
 SEMANTICS = 1
 """Raised when the same configuration would train to other bits: a golden three-step digest in the tests watches it."""
 
-METRICS = 1
+METRICS = 2
 """Raised when the same scores would give other metrics."""
 
 Tell = Callable[[str, int, int], None]
@@ -48,11 +48,15 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Plan:
-    """All runs of a suite, each once, in grid order with the seeds innermost."""
+    """All runs of a suite, each once, in grid order with the seeds innermost.
+
+    ``notes``: what the suite allows of its data, or what could not be checked, in sentences for the report.
+    """
 
     suite: Suite
     runs: tuple[PlannedRun, ...]
     facts: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
     def record(self, command: str) -> dict[str, Any]:
         suite = self.suite
@@ -64,6 +68,7 @@ class Plan:
             "digest": suite.digest,
             "command": command,
             "warnings": list(suite.warnings),
+            "notes": list(self.notes),
             "axes": list(dict.fromkeys(name for run in self.runs for name in run.axes)),
             "report": suite.report.model_dump(),
             "protocols": list(dict.fromkeys(name for run in self.runs for name in run.protocols)),
@@ -89,7 +94,8 @@ def make_plan(suite: Suite, *, cache: Path | None = None, tell: Tell | None = No
         data.train[:12]: {"images": data.images, "identities": data.identities, "protocols": data.facts}
         for data in prepared.values()
     }
-    return Plan(suite, tuple(runs.values()), facts)
+    notes = dict.fromkeys(note for data in prepared.values() for note in data.notes)
+    return Plan(suite, tuple(runs.values()), facts, tuple(notes))
 
 
 def check_sizes(cell: Cell, data: PreparedData) -> None:

@@ -10,7 +10,8 @@ import torch
 
 from bench.data.packed import PackedImages
 from bench.data.types import Bool, Int
-from bench.evaluation.embed import embed, pair_scores
+from bench.evaluation.embed import embed
+from bench.evaluation.templates import pair_scores
 from bench.evaluation.verification import verify
 from bench.suite.seeds import seed_for
 

@@ -20,7 +20,8 @@ from bench.scheduling.jobs import Event, Job
 from bench.scheduling.plan import Plan, PlannedRun, Tell, plan_run
 from bench.scheduling.suite_run import local_executor, make_jobs
 from bench.store import Store, write_json
-from bench.suite.schema import Cell, Enhancement, SearchBlock, Validation
+from bench.suite.data_block import Validation
+from bench.suite.schema import Cell, Enhancement, SearchBlock
 from bench.suite.suite import Suite
 
 if TYPE_CHECKING:
@@ -198,8 +199,9 @@ def baseline_interval(suite: Suite, store: Store, found: Found) -> tuple[float, 
     import torch
 
     from bench.data.packed import open_packed
-    from bench.evaluation.bootstrap import bootstrap_interval, kfold_metric
-    from bench.evaluation.embed import embed, pair_scores
+    from bench.evaluation import bootstrap_intervals
+    from bench.evaluation.embed import embed
+    from bench.evaluation.templates import pair_scores
     from bench.scheduling.validation import MOST_IMAGES, some_people, validation_pairs
     from bench.scheduling.worker import load_trained
     from bench.training.loop import split_identities
@@ -214,7 +216,11 @@ def baseline_interval(suite: Suite, store: Store, found: Found) -> tuple[float, 
     backbone, _ = load_trained(store, found.baseline.run, config, device)
     scores = pair_scores(embed(backbone, images, rows, flip=True, device=device), pairs)
     people = np.stack([labels[pairs[:, 0]], labels[pairs[:, 1]]], axis=1)
-    interval = bootstrap_interval(scores, same, people, kfold_metric(fold), seed=0)
+    interval = bootstrap_intervals(scores, same, people, fold, fars=[], seed=0)["accuracy"]
+    if interval.low is None or interval.high is None:
+        raise BenchError(
+            f"the baseline's accuracy has no value in any of {interval.replicates} replicates of its people"
+        )
     return interval.low, interval.high
 
 

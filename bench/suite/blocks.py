@@ -6,7 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from bench.suite.schema import Data, Enhancement, Evaluation, ExecutorBlock, Named, Recipe, ReportBlock, SearchBlock
+from bench.suite.base import Named
+from bench.suite.data_block import Data
+from bench.suite.schema import Enhancement, Evaluation, ExecutorBlock, Recipe, ReportBlock, SearchBlock
 from bench.suite.source import Location
 
 CELL_BLOCKS: dict[str, type[BaseModel]] = {

@@ -5,115 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
-
-class Block(BaseModel):
-    """A part of a suite: frozen, and strict about its keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Named(Block):
-    """A registered thing by name; its options stand beside the name and are checked against its spec."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-    name: str
-
-    @property
-    def options(self) -> dict[str, Any]:
-        return dict(self.model_extra or {})
-
-    @property
-    def flat(self) -> dict[str, Any]:
-        """``{"name": …, **options}``"""
-        return {"name": self.name, **self.options}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_alone(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
-
-
-class Synthetic(Block):
-    """The embedded synthetic faces (``root: synthetic``); test sets always have the official pair counts."""
-
-    pixels: Annotated[int, Field(ge=16, le=512, description="side of the square images, pixels")] = 56
-    seed: Annotated[int, Field(ge=0)] = 2107
-    train_identities: PositiveInt = 128
-    train_images: Annotated[PositiveInt, Field(description="images per training identity")] = 20
-
-
-class ProtocolSource(Named):
-    """A verification test: a name for its columns, the format that reads it, its folder, and the format's options."""
-
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", description="column name in tables")]
-    format: str
-    path: str
-
-    @property
-    def protocol_options(self) -> dict[str, Any]:
-        """What the format's reader is called with, beside the folder."""
-        return self.options
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_by_name(cls, value: Any) -> Any:
-        value = {"name": value} if isinstance(value, str) else value
-        known = {
-            "lfw": {"format": "lfw", "path": "lfw"},
-            "ytf": {"format": "ytf", "path": "ytf"},
-            "cfp_fp": {"format": "cfp", "path": "cfp", "set": "FP"},
-            "cfp_ff": {"format": "cfp", "path": "cfp", "set": "FF"},
-        }
-        if isinstance(value, dict) and isinstance(value.get("name"), str):
-            return {**known.get(value["name"], {}), **value}
-        return value
-
-
-class TrainSource(Block):
-    """Where training images come from: a format of the catalog and a folder below the root."""
-
-    format: str = "folder"
-    path: str = "train"
-    min_images: Annotated[PositiveInt, Field(description="identities with fewer images are left out")] = 1
-    exclude_identities_of: Annotated[
-        list[ProtocolSource],
-        Field(
-            description="leave out the people of these protocols or training sources (matched by letters of the name)"
-        ),
-    ] = []
-
-
-class Validation(Block):
-    """Identities taken out of the training set, on which checkpoints and hyper-parameters may be chosen."""
-
-    identities: Annotated[float, Field(ge=0, lt=1, description="share of the training identities")] = 0.0
-    pairs: Annotated[PositiveInt, Field(description="genuine pairs, and as many impostor pairs")] = 1000
-    seed: Annotated[int, Field(ge=0)] = 0
-
-
-class Data(Block):
-    """Training set, validation identities and protocols, below one root."""
-
-    root: Annotated[
-        str | None,
-        Field(description="`synthetic`, or a folder; not given: the environment variable BENCH_DATA_ROOT"),
-    ] = None
-    synthetic: Synthetic = Synthetic()
-    pixels: Annotated[int, Field(ge=16, le=512, description="side that every image is resized to, pixels")] = 112
-    train: TrainSource = TrainSource()
-    validation: Validation = Validation()
-    protocols: Annotated[list[ProtocolSource], Field(validate_default=True)] = []
-
-    @field_validator("protocols")
-    @classmethod
-    def _names_differ(cls, value: list[ProtocolSource]) -> list[ProtocolSource]:
-        names = [p.name for p in value]
-        twice = sorted({n for n in names if names.count(n) > 1})
-        if twice:
-            raise ValueError(f"two protocols are called {', '.join(twice)}")
-        return value
+from bench.catalog.metrics import METRICS
+from bench.suite.base import Block, Named
+from bench.suite.data_block import Data
 
 
 class Enhancement(Block):
@@ -197,9 +93,19 @@ class Evaluation(Block):
         "1e-2",
         "1e-3",
     ]
+    all_pairs_far: Annotated[
+        list[str], Field(description="false accept rates over every pair of templates, exact decimals; []: none")
+    ] = ["1e-3", "1e-4"]
+    ranks: Annotated[list[PositiveInt], Field(description="ranks of closed-set identification; []: none")] = [1]
+    fpir: Annotated[
+        list[str], Field(description="false positive rates of open-set identification, exact decimals; []: none")
+    ] = ["1e-2"]
+    bootstrap: Annotated[
+        int, Field(ge=0, le=100_000, description="replicates of the identity bootstrap of each interval; 0: none")
+    ] = 1000
     train_geometry: Annotated[bool, Field(description="also measure the geometry on training identities")] = True
 
-    @field_validator("far", mode="before")
+    @field_validator("far", "all_pairs_far", "fpir", mode="before")
     @classmethod
     def _exact(cls, value: Any) -> Any:
         if not isinstance(value, list):
@@ -209,6 +115,22 @@ class Evaluation(Block):
         except (ArithmeticError, TypeError):
             raise ValueError(f"must be decimals such as 1e-3, found {value!r}") from None
         return sorted(set(texts), key=lambda t: -Decimal(t))
+
+    @field_validator("ranks")
+    @classmethod
+    def _rising(cls, value: list[int]) -> list[int]:
+        return sorted(set(value))
+
+    @property
+    def metrics(self) -> list[str]:
+        """The names of all metrics that a protocol may get."""
+        return [
+            *METRICS,
+            *(f"tar_at_far_{far}" for far in self.far),
+            *(f"all_pairs_tar_at_far_{far}" for far in self.all_pairs_far),
+            *(f"rank_{k}" for k in self.ranks),
+            *(f"tpir_at_fpir_{rate}" for rate in self.fpir),
+        ]
 
 
 class ReportBlock(Block):

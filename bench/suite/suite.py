@@ -11,16 +11,16 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from bench.catalog import AUGMENTATIONS, BACKBONES, FORMATS, GATES, MARGINS, PROFILES, Registry
-from bench.errors import Mistake, SuiteError, UnknownNameError, unknown_name
+from bench.catalog import MARGINS
+from bench.errors import Mistake, SuiteError, unknown_name
 from bench.suite import grid as grids
+from bench.suite.base import Named
 from bench.suite.blocks import CELL_BLOCKS, SUITE_BLOCKS, fields_at, is_tag
 from bench.suite.labels import axis_label
+from bench.suite.named import resolve
 from bench.suite.schema import (
     Cell,
-    Enhancement,
     ExecutorBlock,
-    Named,
     ReportBlock,
     SearchBlock,
 )  # fmt: skip
@@ -104,6 +104,8 @@ class _Loader:
             self.wrong(("seeds",), f"a seed is given twice: {seeds}")
         blocks = {k: self._block(k, value.get(k, {}), {}) for k in SUITE_BLOCKS if k != "search" or k in value}
         cells = self._cells(value)
+        if blocks["report"] is not None and cells:
+            self._columns_measured(blocks["report"], cells)
         if self.mistakes:
             raise SuiteError(sorted(self.mistakes, key=lambda m: (m.line or 0, m.field)))
         text = json.dumps(value, sort_keys=True, default=str)
@@ -184,65 +186,9 @@ class _Loader:
         except ValidationError as error:
             self._report(error, (name,), choice)
         if block is not None:
-            block = self._resolve(name, block, choice)
+            block = resolve(name, block, lambda at, problem: self._wrong_in_cell(at, problem, choice))
         self.cache[key] = block if len(self.mistakes) == before else None
         return self.cache[key]
-
-    def _resolve(self, name: str, block: Any, choice: Mapping[grids.Axis, int]) -> Any:
-        """Fills in the options of named things from the catalog."""
-        if name == "backbone":
-            return self._named(BACKBONES, block, (name,), choice)
-        if name == "margin":
-            return self._named(MARGINS, block, (name,), choice)
-        if name == "enhancement":
-            return self._enhancement(block, choice)
-        if name == "recipe":
-            steps = [
-                self._named(AUGMENTATIONS, a, (name, "augmentation", i), choice)
-                for i, a in enumerate(block.augmentation)
-            ]
-            return block.model_copy(update={"augmentation": steps})
-        if name == "data":
-            protocols = [
-                self._format(p, "protocol", (name, "protocols", i), choice) for i, p in enumerate(block.protocols)
-            ]
-            self._format_known(block.train.format, "training", (name, "train", "format"), choice)
-            for i, source in enumerate(block.train.exclude_identities_of):
-                if source.format not in FORMATS:
-                    where = (name, "train", "exclude_identities_of", i, "format")
-                    self._wrong_in_cell(where, unknown_name("format", source.format, FORMATS.names()), choice)
-            return block.model_copy(update={"protocols": protocols})
-        return block
-
-    def _enhancement(self, block: Enhancement, choice: Mapping[grids.Axis, int]) -> Enhancement:
-        gate = self._named(GATES, block.gate, ("enhancement", "gate"), choice)
-        profile = self._named(PROFILES, block.profile, ("enhancement", "profile"), choice)
-        return block.model_copy(update={"gate": gate, "profile": profile})
-
-    def _named(self, registry: Registry, block: Named, at: Location, choice: Mapping[grids.Axis, int]) -> Named:
-        try:
-            spec = registry.get(block.name)
-        except UnknownNameError as error:
-            self._wrong_in_cell((*at, "name"), str(error), choice)
-            return block
-        options, mistakes = spec.resolve(block.options)
-        for key, problem in mistakes:
-            self._wrong_in_cell((*at, key), problem, choice)
-        return Named(name=block.name, **options)
-
-    def _format_known(self, name: str, provides: str, at: Location, choice: Mapping[grids.Axis, int]) -> bool:
-        known = [spec.name for spec in FORMATS if spec.traits.get("provides") == provides]
-        if name not in known:
-            self._wrong_in_cell(at, unknown_name(f"{provides} format", name, known), choice)
-        return name in known
-
-    def _format(self, block: Any, provides: str, at: Location, choice: Mapping[grids.Axis, int]) -> Any:
-        if not self._format_known(block.format, provides, (*at, "format"), choice):
-            return block
-        options, mistakes = FORMATS.get(block.format).resolve(block.options)
-        for key, problem in mistakes:
-            self._wrong_in_cell((*at, key), problem, choice)
-        return type(block)(name=block.name, format=block.format, path=block.path, **options)
 
     def _report(self, error: ValidationError, at: Location, choice: Mapping[grids.Axis, int]) -> None:
         for item in error.errors(include_url=False):
@@ -263,6 +209,13 @@ class _Loader:
                 self.wrong((*axis.location, index, *at[len(axis.path) :]), problem)
                 return
         self.wrong(at, problem)
+
+    def _columns_measured(self, report: ReportBlock, cells: Sequence[SuiteCell]) -> None:
+        """A column that no cell would fill is a mistake."""
+        measured = dict.fromkeys(name for item in cells for name in item.cell.evaluation.metrics)
+        for i, name in enumerate(report.metrics):
+            if name not in measured:
+                self.wrong(("report", "metrics", i), unknown_name("metric", name, measured, show=len(measured)))
 
     def _twins(self, cells: Sequence[SuiteCell]) -> None:
         """Warns of cells whose gradients are the same by definition (matched and cosine where ψ' = −sin θ)."""

@@ -9,37 +9,11 @@ from pathlib import Path
 import layouts
 import numpy as np
 import pytest
+from reading import compared, people, read, read_images, refusal
 
 from bench.catalog import FORMATS
-from bench.data.types import ImageList, Protocol
-from bench.errors import DataError
-
-
-def read(name: str, root: Path, **options: object) -> Protocol:
-    result = FORMATS.get(name).function(root, **options)
-    assert isinstance(result, Protocol)
-    return result
-
-
-def read_images(name: str, root: Path) -> ImageList:
-    result = FORMATS.get(name).function(root)
-    assert isinstance(result, ImageList)
-    return result
-
-
-def refusal(name: str, root: Path, **options: object) -> str:
-    with pytest.raises(DataError) as raised:
-        FORMATS.get(name).function(root, **options)
-    return str(raised.value)
-
-
-def compared(protocol: Protocol) -> list[tuple[int, str, str, bool]]:
-    """The pairs as a reader of the list file sees them."""
-    names = protocol.template_names
-    return [
-        (int(fold), names[a], names[b], bool(same))
-        for (a, b), same, fold in zip(protocol.pairs.tolist(), protocol.same, protocol.fold, strict=True)
-    ]
+from bench.data.names import normalise
+from bench.data.types import Protocol
 
 
 def people_of_templates(protocol: Protocol) -> dict[str, set[str]]:
@@ -57,7 +31,9 @@ def test_every_format_says_what_it_provides() -> None:
 
 
 def test_reading_lists_imports_neither_torch_nor_a_decoder() -> None:
-    code = "import sys; from bench.catalog import FORMATS; list(FORMATS); print({'torch', 'PIL'} & set(sys.modules))"
+    code = (
+        "import sys; from bench.catalog import FORMATS as F; list(F); print({'torch', 'PIL', 'scipy'} & {*sys.modules})"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
@@ -209,6 +185,84 @@ class TestLfw:
         assert images.identities == ("Ann_Lee", "Bo", "Cy_Ng")
         assert np.bincount(images.labels).tolist() == [3, 3, 2]
 
+    def test_dev_pairs_have_one_number_as_header_and_no_folds(self, tmp_path: Path) -> None:
+        root = layouts.lfw(tmp_path)
+        (root / "pairsDevTest.txt").write_text("2\nBo\t1\t2\nBo\t1\t3\nBo\t1\tCy_Ng\t1\nBo\t2\tCy_Ng\t2\n")
+        protocol = read("lfw", root, pairs="pairsDevTest.txt")
+        assert (protocol.name, protocol.fold) == ("lfw_dev_test", None)
+        assert compared(protocol)[0] == (-1, "Bo_0001", "Bo_0002", True)
+        assert protocol.same.tolist() == [True, True, False, False]
+        assert people("lfw", root, pairs="pairsDevTest.txt") == ("Bo", "Cy_Ng")
+        (root / "pairsDevTrain.txt").write_text("Bo 1 2\nBo 1 Cy_Ng 1")
+        assert read("lfw", root, pairs="pairsDevTrain.txt").name == "lfw_dev_train"
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ("3\nBo 1 2\nBo 1 Cy_Ng 1", "promises 1 folds of 3 + 3 pairs, found 1 + 1 pairs in 1 folds"),
+            ("2\nBo 1 2\nBo 1 Cy_Ng 1\nBo 1 3\nBo 2 Cy_Ng 1", "found 2 + 2 pairs in 2 folds"),
+            ("1\nBo 1 2", "the list needs genuine and impostor pairs, found 1 and 0"),
+            ("1 1\nBo 1 2\nBo 1 Cy_Ng 1", "pairsDevTest.txt:1: found '1 1', expected 'name i j'"),
+        ],
+        ids=["fewer than promised", "in two stretches", "one kind", "the header of the other lists"],
+    )
+    def test_dev_pairs_that_are_not_what_they_promise(self, tmp_path: Path, text: str, problem: str) -> None:
+        root = layouts.lfw(tmp_path)
+        (root / "pairsDevTest.txt").write_text(text)
+        assert problem in refusal("lfw", root, pairs="pairsDevTest.txt")
+
+    def test_a_dev_header_over_the_folds_is_a_malformed_line(self, tmp_path: Path) -> None:
+        root = layouts.lfw(tmp_path, "4\n" + layouts.LFW_PAIRS.split("\n", 1)[1])
+        assert "pairs.txt:1: found '4', expected" in refusal("lfw", root)
+
+    @pytest.mark.parametrize(
+        ("file", "text"),
+        [("people.txt", "2\n1\nCy_Ng\t2\n1\nBo\t3\n"), ("peopleDevTrain.txt", "2\r\nBo\t3\r\nCy_Ng\t2")],
+        ids=["in folds", "of view 1"],
+    )
+    def test_people_on_a_list_as_a_training_set(self, tmp_path: Path, file: str, text: str) -> None:
+        root = layouts.lfw(tmp_path)
+        (root / file).write_bytes(text.encode())
+        images = read_images("lfw_images", root, people=file)
+        assert images.identities == people("lfw_images", root, people=file) == ("Bo", "Cy_Ng")
+        assert sorted(images.files) == [f"Bo/Bo_000{i}.jpg" for i in (1, 2, 3)] + [
+            f"Cy_Ng/Cy_Ng_000{i}.jpg" for i in (1, 2)
+        ]
+        assert [images.identities[label] for label in images.labels] == [f.split("/")[0] for f in images.files]
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ("2\n1\nBo\t3\n", "promises 2 folds, found 1"),
+            ("1\n2\nBo\t3\n", "people.txt:2: promises 2 people, found 1"),
+            ("1\n1\nBo\t4\n", "people.txt:3: promises 4 images of Bo, found 3 in"),
+            ("1\n1\nZoe\t1\n", "people.txt:3: promises 1 images of Zoe, found 0 in"),
+            ("1\n2\nBo\t3\nBo\t3\n", "people.txt:4: Bo is already named at people.txt:3"),
+            ("1\n1\n../x\t3\n", "people.txt:3: found '../x\\t3', expected 'name images'"),
+            ("1\nBo\t3\n", "people.txt:2: found 'Bo\\t3', expected the number of people"),
+            ("", "promises 1 folds, found 0"),
+        ],
+    )
+    def test_lists_of_people_that_are_not_what_they_promise(self, tmp_path: Path, text: str, problem: str) -> None:
+        root = layouts.lfw(tmp_path)
+        (root / "people.txt").write_text(text)
+        assert problem in refusal("lfw_images", root, people="people.txt")
+
+    def test_listed_images_are_numbered_without_gaps(self, tmp_path: Path) -> None:
+        root = layouts.lfw(tmp_path)
+        (root / "people.txt").write_text("1\n1\nBo 3")
+        (root / "lfw" / "Bo" / "Bo_0002.jpg").rename(root / "lfw" / "Bo" / "Bo_0007.jpg")
+        text = refusal("lfw_images", root, people="people.txt")
+        assert "people.txt:3: the images of Bo are not numbered Bo_0001 to Bo_0003" in text
+
+    def test_everybody_is_known_without_a_pair_and_without_images(self, tmp_path: Path) -> None:
+        root = layouts.lfw(tmp_path)
+        layouts.image(root / "lfw" / "Zoe" / "Zoe_0001.jpg")
+        assert people("lfw", root) == people("lfw_images", root) == ("Ann_Lee", "Bo", "Cy_Ng", "Zoe")
+        assert FORMATS.get("lfw").traits["census"](root) == {"images": 9, "identities": 4}
+        (root / "lfw").rename(tmp_path.parent / f"{tmp_path.name}_images")
+        assert people("lfw", root) == ("Ann_Lee", "Bo", "Cy_Ng")
+
 
 class TestYtf:
     def test_videos_are_templates_of_all_their_frames_in_order(self, tmp_path: Path) -> None:
@@ -229,11 +283,12 @@ class TestYtf:
         "text",
         [
             "split number, pair number, first name, second name, is same\n" + layouts.YTF_SPLITS,
+            "Split_number,pair_number,first,second,is_same:\r\n" + layouts.YTF_SPLITS,
             layouts.YTF_SPLITS.replace("\n", "\r\n").strip(),
             layouts.YTF_SPLITS.replace(", ", "\t"),
             layouts.YTF_SPLITS.replace(", ", ","),
         ],
-        ids=["header", "crlf, no final newline", "tabs", "no spaces"],
+        ids=["header", "header in capitals", "crlf, no final newline", "tabs", "no spaces"],
     )
     def test_other_copies_read_the_same(self, tmp_path: Path, text: str) -> None:
         found = read("ytf", layouts.ytf(tmp_path / "copy", text, frames=2))
@@ -247,6 +302,18 @@ class TestYtf:
         protocol = read("ytf", layouts.ytf(tmp_path), frames=frames)
         first = [f for f in protocol.images.files if f.startswith("Ann_Lee/0/")]
         assert [int(f.rsplit(".", 2)[1]) for f in first] == chosen
+
+    def test_the_protocol_says_how_many_frames_were_taken(self, tmp_path: Path) -> None:
+        root = layouts.ytf(tmp_path)
+        assert (read("ytf", root).name, read("ytf", root, frames=5).name) == ("ytf", "ytf_5_frames")
+
+    def test_people_are_known_without_frames_and_counted_with_them(self, tmp_path: Path) -> None:
+        root = layouts.ytf(tmp_path, frames=1)
+        layouts.image(root / "aligned_images_DB" / "Cy" / "7" / "0.jpg")
+        assert people("ytf", root, frames=5) == ("Ann_Lee", "Bo", "Cy")
+        assert FORMATS.get("ytf").traits["census"](root) == {"videos": 5, "identities": 3}
+        (root / "aligned_images_DB").rename(tmp_path / "elsewhere")
+        assert people("ytf", root) == ("Ann_Lee", "Bo")
 
     @pytest.mark.parametrize(
         "line",
@@ -356,6 +423,8 @@ class TestCfp:
         assert images.identities == ("Ann Lee", "Bo", "José Ng")
         assert np.bincount(images.labels).tolist() == [4, 4, 4]
         assert images.files[:4] == tuple(f"001/{p}/0{i}.jpg" for p in ("frontal", "profile") for i in (1, 2))
+        assert people("cfp_images", root) == people("cfp", root, set="FF") == images.identities
+        assert FORMATS.get("cfp").traits["census"](root) == {"images": 12, "identities": 3}
         layouts.image(root / "Data" / "Images" / "009" / "frontal" / "01.jpg")
         assert "folder 009 has no line in list_name.txt (3 lines)" in refusal("cfp_images", root)
 
@@ -386,6 +455,13 @@ class TestRealFaces:
         images = read_images("cfp_images", layouts.SHARED / "cfp")
         assert (len(images.files), len(images.identities)) == (7000, 500)
         assert set(np.bincount(images.labels).tolist()) == {14}
+
+    def test_people_in_two_data_sets(self) -> None:
+        cfp, lfw, ytf = (
+            {normalise(name) for name in people(format, layouts.SHARED / format)} for format in ("cfp", "lfw", "ytf")
+        )
+        assert (len(cfp), len(ytf)) == (500, 1447)
+        assert (len(cfp & lfw), len(ytf & lfw), len(cfp & ytf)) == (176, 1445, 71)
 
     def test_ytf_splits_over_empty_frames(self, tmp_path: Path) -> None:
         """The shared folder has no frames: the official list is read over files that only exist."""

@@ -114,6 +114,45 @@ def test_a_damaged_memory_is_only_forgotten(images: ImageList, tmp_path: Path) -
         assert source_digest(images, cache=tmp_path / "cache") == before
 
 
+@dataclasses.dataclass(frozen=True)
+class Jar:
+    """A container: one text file, an image's name and content a line."""
+
+    path: Path
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.path,)
+
+    def read(self, name: str) -> bytes:
+        reads.append(name)
+        return dict(line.split("=") for line in self.path.read_text().split())[name].encode()
+
+
+reads: list[str] = []
+
+
+def test_what_a_container_holds_is_digested_by_image_and_remembered_until_its_file_changes(tmp_path: Path) -> None:
+    jar = tmp_path / "jar"
+    images = ImageList(jar, ("a", "b"), np.array([0, 1]), ("ann", "bo"), Jar(jar))
+
+    def fill(text: str, when: int) -> list[str]:
+        jar.write_text(text)
+        os.utime(jar, ns=(when, when))
+        reads.clear()
+        return cache.image_digests(images, cache=tmp_path / "cache")
+
+    first = fill("a=1 b=2", LONG_AGO)
+    assert first == [hashlib.sha256(content).hexdigest() for content in (b"1", b"2")]
+    assert sorted(reads) == ["a", "b"]
+    assert fill("a=1 b=2", LONG_AGO) == first
+    assert not reads
+    assert fill("a=1 b=3", LONG_AGO + 1) == [first[0], hashlib.sha256(b"3").hexdigest()]
+    # A file that was written just now may change again unseen.
+    assert fill("a=1 b=4", time.time_ns())[1] == hashlib.sha256(b"4").hexdigest()
+    assert fill("a=1 b=5", time.time_ns())[1] == hashlib.sha256(b"5").hexdigest()
+
+
 def test_missing_files_are_listed_to_five_and_counted(tmp_path: Path) -> None:
     images = ImageList(tmp_path, tuple(f"{i}.jpg" for i in range(7)), np.zeros(7, np.int64), ("ann",))
     with pytest.raises(DataError) as raised:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from bench.catalog import FORMATS
-from bench.data.names import filter_images, normalise
+from bench.data.names import normalise
+from bench.data.selection import filter_images
 from bench.data.types import ImageList
 from bench.errors import DataError
 

@@ -181,6 +181,76 @@ def test_unreadable_images_are_named_and_nothing_is_left(
     assert nothing_left(tmp_path)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_unreadable_images_are_left_out_only_where_that_is_asked_for(
+    images: ImageList, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    whole = open_packed(tmp_path, pack(images, pixels=8, cache=tmp_path))
+    untouched = pack(images, pixels=8, cache=tmp_path, on_bad_image="skip")
+    monkeypatch.setattr(packed, "FEW", 0)
+    monkeypatch.setattr(packed, "CHUNK", 2)
+    for file in ("ann/1.jpg", "ann/2.bmp"):
+        (images.root / file).write_bytes(b"")
+    digest = pack(images, pixels=8, cache=tmp_path, on_bad_image="skip", workers=workers)
+    left = open_packed(tmp_path, digest)
+    assert left.rows.tolist() == [0, 3, 4, 5]
+    np.testing.assert_array_equal(left.images, whole.images[left.rows])
+    assert left.files == tuple(images.files[row] for row in left.rows)
+    assert left.skipped == (
+        "ann/1.jpg (cannot identify image file)",
+        "ann/2.bmp (cannot identify image file)",
+    )
+    assert untouched not in (whole.digest, digest)
+
+
+def test_a_person_without_a_readable_image_is_left_out_too(images: ImageList, tmp_path: Path) -> None:
+    for file in images.files[:3]:
+        (images.root / file).write_bytes(b"")
+    left = open_packed(tmp_path, pack(images, pixels=8, cache=tmp_path, on_bad_image="skip"))
+    assert (left.identities, left.labels.tolist()) == (("bo",), [0, 0, 0])
+    for file in images.files[3:]:
+        (images.root / file).write_bytes(b"")
+    with pytest.raises(DataError, match="none of 6 images can be read"):
+        pack(images, pixels=8, cache=tmp_path, on_bad_image="skip")
+
+
+def test_a_file_too_large_to_be_an_image_is_not_read(images: ImageList, tmp_path: Path) -> None:
+    with (images.root / "ann" / "0.png").open("rb+") as file:
+        file.truncate(1 << 29)  # takes no disk
+    with pytest.raises(DataError, match=r"ann/0.png \(has 536870912 bytes; at most 268435456 are read\)"):
+        pack(images, pixels=8, cache=tmp_path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Jar:
+    """A container that holds the files of a folder, and one of them as raw pixels."""
+
+    path: Path
+    raw: str
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.path / "jar",)
+
+    def read(self, name: str) -> bytes | Any:
+        file = self.path / name
+        return np.array(Image.open(file).convert("RGB")) if name == self.raw else file.read_bytes()
+
+
+def test_images_in_a_container_are_packed_as_files_are(
+    images: ImageList, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed, "FEW", 0)
+    monkeypatch.setattr(packed, "CHUNK", 2)
+    plain = open_packed(tmp_path, pack(images, pixels=6, cache=tmp_path))
+    (images.root / "jar").write_text("a")
+    jar = dataclasses.replace(images, container=Jar(images.root, "ann/2.bmp"))
+    found = open_packed(tmp_path, pack(jar, pixels=6, cache=tmp_path, workers=2))
+    np.testing.assert_array_equal(found.images, plain.images)
+    assert found.facts == plain.facts
+    assert found.digest != plain.digest  # the raw pixels are other bytes
+
+
 def test_missing_images_and_empty_lists(images: ImageList, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no images to pack"):
         pack(dataclasses.replace(images, files=(), labels=np.zeros(0, np.int64)), pixels=8, cache=tmp_path)

@@ -54,6 +54,34 @@ def test_a_changed_image_changes_the_digest(protocol: Protocol, tmp_path: Path) 
     assert pack_protocol(protocol, pixels=4, cache=tmp_path) != before
 
 
+def test_protocols_without_folds_with_media_and_without_names_come_out_as_they_are(
+    protocol: Protocol, tmp_path: Path
+) -> None:
+    media = np.arange(12) // 2
+    nameless = dataclasses.replace(protocol.images, named=False)
+    other = dataclasses.replace(protocol, fold=None, media=media, images=nameless)
+    stored = open_protocol(tmp_path, pack_protocol(other, pixels=4, cache=tmp_path))
+    assert stored.fold is None
+    assert stored.media is not None
+    np.testing.assert_array_equal(stored.media, media)
+    assert not stored.named
+    plain = open_protocol(tmp_path, pack_protocol(protocol, pixels=4, cache=tmp_path))
+    assert (plain.media, plain.named) == (None, True)
+    assert plain.digest != stored.digest
+
+
+def test_an_unreadable_frame_is_left_out_but_never_a_whole_template(protocol: Protocol, tmp_path: Path) -> None:
+    frames = [protocol.images.root / file for file in protocol.images.files[:3]]
+    frames[1].write_bytes(b"")
+    stored = open_protocol(tmp_path, pack_protocol(protocol, pixels=4, cache=tmp_path, on_bad_image="skip"))
+    assert stored.template.tolist() == [0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert len(stored.images.skipped) == 1
+    for frame in frames:
+        frame.write_bytes(b"")
+    with pytest.raises(DataError, match="1 templates have no readable image: Ann_Lee/0; their pairs"):
+        pack_protocol(protocol, pixels=4, cache=tmp_path, on_bad_image="skip")
+
+
 def test_protocols_that_contradict_themselves_are_refused(protocol: Protocol, tmp_path: Path) -> None:
     wrong = [
         (dataclasses.replace(protocol, same=~protocol.same), "pair 0 is called impostor"),

@@ -1,6 +1,8 @@
-"""The vectorised metrics against plain loops over every threshold, on cases full of ties."""
+"""The vectorised metrics against plain loops over every threshold, and against scikit-learn, on cases full of ties."""
 
-import itertools
+import math
+import subprocess
+import sys
 from decimal import Decimal
 from fractions import Fraction
 
@@ -8,94 +10,48 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import det_curve, roc_auc_score, roc_curve
+from slow_metrics import (
+    both_kinds,
+    legal,
+    protocols,
+    slow_auc,
+    slow_d_prime,
+    slow_eer,
+    slow_kfold,
+    slow_min_dcf,
+    slow_tar,
+)
 
-from bench.errors import DataError
-from bench.evaluation.verification import auc, eer, kfold_accuracy, roc, tar_at_far, verify
+from bench.errors import DataError, UnknownNameError
+from bench.evaluation import DetectionCost, auc, d_prime, eer, kfold_accuracy, min_dcf, roc, tar_at_far, verify
 
-
-def slow_kfold(scores, same, folds):
-    """(accuracies, thresholds): the stated rule, one decision at a time."""
-    pairs = list(zip(scores, same, folds, strict=True))
-    accuracies, thresholds = [], []
-    for held in sorted(set(folds)):
-        training = [(s, y) for s, y, f in pairs if f != held]
-
-        def right(t, sample):
-            return sum((s >= t) == y for s, y in sample)
-
-        observed = sorted({s for s, _ in training})
-        best = max(right(t, training) for t in observed)
-        reaching = [t for t in observed if right(t, training) == best]
-        chosen = reaching[(len(reaching) - 1) // 2]
-        if right(float("inf"), training) > best:
-            chosen = float("inf")
-        tested = [(s, y) for s, y, f in pairs if f == held]
-        thresholds.append(chosen)
-        accuracies.append(right(chosen, tested) / len(tested))
-    return accuracies, thresholds
+COSTS = [DetectionCost(), DetectionCost(0.3, 1, 2), DetectionCost(0.9, 10, 1), DetectionCost(0.5, 0.01, 1)]
+RANKING = ("eer", "auc", "min_dcf", "tar_at_far_1e-1", "tar_at_far_1/3")  # what the order of the scores settles
 
 
-def slow_tar(genuine, impostor, far: Fraction):
-    thresholds = [*genuine, *impostor, float("inf")]
-    legal = [t for t in thresholds if Fraction(sum(i >= t for i in impostor), len(impostor)) <= far]
-    return max(sum(g >= t for g in genuine) / len(genuine) for t in legal)
-
-
-def slow_auc(genuine, impostor):
-    return np.mean([(g > i) + 0.5 * (g == i) for g in genuine for i in impostor])
-
-
-def slow_eer(genuine, impostor):
-    """Walks along the polygon of operating points until FAR − FRR changes sign."""
-    thresholds = [float("inf"), *sorted({*genuine, *impostor}, reverse=True)]
-    points = [
-        (Fraction(sum(i >= t for i in impostor), len(impostor)), Fraction(sum(g < t for g in genuine), len(genuine)))
-        for t in thresholds
-    ]
-    for (far, frr), (next_far, next_frr) in itertools.pairwise(points):
-        if far - frr < 0 <= next_far - next_frr:
-            share = (frr - far) / ((frr - far) + (next_far - next_frr))
-            return float(far + share * (next_far - far))
-    raise AssertionError("the polygon runs from FAR 0 to FRR 0")
-
-
-@st.composite
-def protocols(draw):
-    """Few levels (ties, constant scores among them), unsorted fold ids, folds of one pair and of one label."""
-    count = draw(st.integers(4, 40))
-    levels = draw(st.integers(1, 12))
-    scores = draw(st.lists(st.integers(0, levels), min_size=count, max_size=count))
-    same = draw(st.lists(st.booleans(), min_size=count, max_size=count))
-    folds = draw(st.lists(st.sampled_from([7, 3, -2, 11]), min_size=count, max_size=count))
-    return np.array(scores) / 8, np.array(same), np.array(folds)
-
-
-def legal(same, folds) -> bool:
-    names = np.unique(folds)
-    return len(names) > 1 and all(len(np.unique(same[folds != name])) == 2 for name in names)
-
-
-@given(protocols())
+@given(protocols(), st.sampled_from(COSTS))
 @settings(max_examples=300, deadline=None, derandomize=True)
-def test_every_metric_matches_its_loop(protocol):
+def test_every_metric_matches_its_loop(protocol, cost):
     scores, same, folds = protocol
-    if not legal(same, folds):
-        with pytest.raises(DataError, match=r"at least 2 folds|one label"):
-            kfold_accuracy(scores, same, folds)
+    if not both_kinds(same):
+        with pytest.raises(DataError, match="both needed"):
+            verify(scores, same, None, fars=[])
         return
-    found = verify(scores, same, folds, fars=["3e-1", Fraction(1, 3)])
-    accuracies, thresholds = slow_kfold(scores.tolist(), same.tolist(), folds.tolist())
-    assert found.accuracy.per_fold.tolist() == accuracies
-    assert found.accuracy.thresholds.tolist() == thresholds
-    assert found.accuracy.mean == pytest.approx(np.mean(accuracies))
-    assert found.accuracy.sd == pytest.approx(np.std(accuracies))
-    assert found.accuracy.sem == pytest.approx(np.std(accuracies, ddof=1) / np.sqrt(len(accuracies)))
     genuine, impostor = scores[same].tolist(), scores[~same].tolist()
-    assert found.auc == pytest.approx(slow_auc(genuine, impostor))
-    assert found.auc == pytest.approx(roc_auc_score(same, scores))
-    assert found.eer == pytest.approx(slow_eer(genuine, impostor))
+    found = verify(scores, same, folds if legal(same, folds) else None, fars=["3e-1", Fraction(1, 3)], cost=cost)
+    if legal(same, folds):
+        assert found.accuracy is not None
+        assert found.accuracy.per_fold.tolist() == slow_kfold(scores.tolist(), same.tolist(), folds.tolist())[0]
+    assert found.auc == auc(genuine, impostor) == pytest.approx(slow_auc(genuine, impostor))
+    assert found.eer == eer(genuine, impostor) == pytest.approx(slow_eer(genuine, impostor))
+    dcf = slow_min_dcf(genuine, impostor, cost.p_target, cost.c_miss, cost.c_fa)
+    assert found.min_dcf == min_dcf(genuine, impostor, cost) == pytest.approx(dcf)
+    slow = slow_d_prime(genuine, impostor)
+    assert found.d_prime == d_prime(genuine, impostor)
+    assert found.d_prime == (None if slow is None else pytest.approx(slow))
     for point, far in zip(found.tar_at_far, (Fraction(3, 10), Fraction(1, 3)), strict=True):
+        assert point == tar_at_far(genuine, impostor, far)
         assert point.allowed == int(far * len(impostor))
         if point.allowed:
             assert point.tar == slow_tar(genuine, impostor, far)
@@ -106,6 +62,26 @@ def test_every_metric_matches_its_loop(protocol):
             assert point.tar is None
 
 
+@given(protocols(), st.sampled_from(COSTS))
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_the_curves_are_scikit_learns(protocol, cost):
+    scores, same, _ = protocol
+    if not both_kinds(same):
+        return
+    genuine, impostor = scores[same], scores[~same]
+    found = roc(genuine, impostor)
+    far, tar, thresholds = roc_curve(same, scores, drop_intermediate=False)
+    assert found.far.tolist() == far.tolist()
+    assert found.tar.tolist() == tar.tolist()
+    assert found.thresholds.tolist() == thresholds.tolist()
+    assert auc(genuine, impostor) == pytest.approx(roc_auc_score(same, scores))
+    far, frr, _ = det_curve(same, scores)
+    costs = cost.c_miss * cost.p_target * frr + cost.c_fa * (1 - cost.p_target) * far
+    # Which of the points that reject or accept all it keeps depends on its version.
+    worst = min(cost.c_miss * cost.p_target, cost.c_fa * (1 - cost.p_target))
+    assert min_dcf(genuine, impostor, cost) == pytest.approx(min(1, costs.min() / worst))
+
+
 @given(protocols(), st.randoms(use_true_random=False))
 @settings(max_examples=100, deadline=None, derandomize=True)
 def test_order_of_pairs_and_increasing_rescale_change_nothing(protocol, random):
@@ -114,49 +90,77 @@ def test_order_of_pairs_and_increasing_rescale_change_nothing(protocol, random):
         return
     order = list(range(len(scores)))
     random.shuffle(order)
-    plain = verify(scores, same, folds, fars=["1e-1"])
-    shuffled = verify(scores[order], same[order], folds[order], fars=["1e-1"])
+    fars = ["1e-1", "1/3"]
+    plain = verify(scores, same, folds, fars=fars)
+    shuffled = verify(scores[order], same[order], folds[order], fars=fars)
     assert shuffled.metrics() == pytest.approx(plain.metrics())
-    rescaled = verify(np.exp(3 * scores) - 5, same, folds, fars=["1e-1"])
+    rescaled = verify(np.exp(3 * scores) - 5, same, folds, fars=fars)
     assert rescaled.accuracy.per_fold.tolist() == plain.accuracy.per_fold.tolist()
     assert rescaled.accuracy.thresholds.tolist() == (np.exp(3 * plain.accuracy.thresholds) - 5).tolist()
-    for name in ("accuracy", "eer", "auc", "tar_at_far_1e-1"):
+    for name in ("accuracy", *RANKING):
         assert rescaled.metrics()[name] == plain.metrics()[name]
+    linear = verify(3 * scores - 5, same, folds, fars=fars)
+    assert linear.d_prime == (None if plain.d_prime is None else pytest.approx(plain.d_prime))
 
 
-def test_one_pair_a_fold_is_leave_one_out():
-    draw = np.random.default_rng(0)
-    same = np.arange(60) % 2 == 0
-    scores = np.round(draw.normal(size=60) + same, 1)
-    found = kfold_accuracy(scores, same, np.arange(60)[::-1])
-    accuracies, thresholds = slow_kfold(scores[::-1].tolist(), same[::-1].tolist(), list(range(60)))
-    assert found.per_fold.tolist() == accuracies
-    assert found.thresholds.tolist() == thresholds
+@given(protocols())
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_a_distance_gives_the_metrics_of_its_negative(protocol):
+    scores, same, folds = protocol
+    if not legal(same, folds):
+        return
+    near = verify(-scores, same, folds, fars=["1/3"])
+    far = verify(scores, same, folds, fars=["1/3"], direction="distance")
+    expected = near.metrics()
+    if expected["threshold_mean"] is not None:
+        expected["threshold_mean"] *= -1
+    assert far.metrics() == expected
+    threshold = far.tar_at_far[0].threshold
+    if threshold is not None:
+        assert threshold == -near.tar_at_far[0].threshold
+        assert np.mean(scores[same] <= threshold) == far.tar_at_far[0].tar
+    genuine, impostor = scores[same], scores[~same]
+    assert roc(genuine, impostor, direction="distance").thresholds[0] == -np.inf
+    for metric in (eer, auc, min_dcf, d_prime):
+        assert metric(genuine, impostor, direction="distance") == metric(-genuine, -impostor)
 
 
-def test_the_threshold_is_the_lower_median_of_the_best_training_scores():
-    # Trained on fold 1, the thresholds .1, .3, .5 and .7 are right on half of the pairs, and so is rejecting all.
-    scores = np.array([0.25, 0.35, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
-    same = np.tile([True, False], 5)
-    folds = np.array([0, 0, 1, 1, 1, 1, 1, 1, 1, 1])
-    assert kfold_accuracy(scores, same, folds).thresholds[0] == 0.3
+def test_a_curved_rescale_changes_d_prime():
+    assert d_prime([3.0, 4.0], [1.0, 2.0]) == 4
+    assert d_prime(np.exp([3.0, 4.0]), np.exp([1.0, 2.0])) != pytest.approx(4, abs=0.5)
 
 
-def test_the_threshold_never_sees_the_held_out_fold():
-    scores = np.array([0.9, 0.8, 0.1, 0.7, 0.6, 0.2])
-    same = np.array([True, True, False, True, True, False])
-    found = kfold_accuracy(scores, same, np.array([0, 0, 0, 1, 1, 1]))
-    assert found.thresholds.tolist() == [0.6, 0.8]
-    assert found.per_fold.tolist() == [1, 1 / 3]
+def test_d_prime_has_no_value_without_spread():
+    assert d_prime([0.1] * 3, [0.3] * 7) is None
+    assert d_prime([1e9 + 0.1] * 3, [1e9 + 0.1] * 7) is None
+    assert d_prime([0.1] * 3, [0.3] * 7 + [0.4]) < 0
+    assert d_prime([5.0], [3.0, 4.0]) == pytest.approx(1.5 / math.sqrt(0.125))
+    shifted = np.array([0.3, 0.1, 0.2])
+    assert d_prime(shifted + 1e6, shifted + 1e6 - 0.1) == pytest.approx(d_prime(shifted, shifted - 0.1), rel=1e-6)
 
 
-def test_reject_all_only_if_strictly_better():
-    scores = np.array([0.1, 0.2, 0.9, 0.5, 0.5])
-    same = np.array([True, False, False, True, False])
-    folds = np.array([0, 0, 0, 1, 1])
-    # Trained on fold 1, its one score is as good as rejecting all; on fold 0, rejecting all is best.
-    assert kfold_accuracy(scores, same, folds).thresholds.tolist() == [0.5, np.inf]
-    assert verify(scores, same, folds, fars=[]).metrics()["threshold_mean"] is None
+def test_the_cost_is_normalised_by_the_better_way_of_not_looking():
+    genuine, impostor = [0.9, 0.5], [0.6, 0.1]
+    # At .9 half of the genuine pairs are missed, at .5 half of the impostors pass.
+    assert min_dcf(genuine, impostor) == 0.5
+    assert min_dcf(genuine, impostor, DetectionCost(p_target=0.99)) == 0.5
+    assert min_dcf(genuine, impostor, DetectionCost(p_target=0.5, c_miss=4, c_fa=1)) == 0.5
+    assert min_dcf([0.1], [0.9]) == min_dcf([0.5], [0.5]) == 1
+    assert min_dcf([0.9], [0.1]) == 0
+
+
+@pytest.mark.parametrize(
+    ("cost", "text"),
+    [
+        ({"p_target": 0}, r"p_target must lie in \(0, 1\), found 0"),
+        ({"p_target": float("nan")}, "p_target must lie"),
+        ({"c_miss": -1}, "c_miss must be positive and finite, found -1"),
+        ({"c_fa": float("inf")}, "c_fa must be positive"),
+    ],
+)
+def test_impossible_costs_are_refused(cost, text):
+    with pytest.raises(DataError, match=text):
+        DetectionCost(**cost)
 
 
 def test_perfect_and_inverted_scores():
@@ -164,16 +168,28 @@ def test_perfect_and_inverted_scores():
     folds = np.arange(20) // 4
     perfect = verify(same.astype(float), same, folds, fars=["1e-1"]).metrics()
     assert (perfect["accuracy"], perfect["eer"], perfect["auc"], perfect["tar_at_far_1e-1"]) == (1, 0, 1, 1)
+    assert (perfect["min_dcf"], perfect["d_prime"]) == (0, None)
     inverted = verify(-same.astype(float), same, folds, fars=["1e-1"]).metrics()
     assert (inverted["accuracy"], inverted["eer"], inverted["auc"], inverted["tar_at_far_1e-1"]) == (0.5, 1, 0, 0)
+    assert inverted["min_dcf"] == 1
 
 
 def test_constant_scores_are_chance():
     same = np.tile([True, False], 10)
     found = verify(np.ones(20), same, np.arange(20) // 4, fars=["1e-1"])
-    assert (found.accuracy.mean, found.eer, found.auc) == (0.5, 0.5, 0.5)
+    assert (found.accuracy.mean, found.eer, found.auc, found.min_dcf, found.d_prime) == (0.5, 0.5, 0.5, 1, None)
     assert found.tar_at_far[0].tar == 0
     assert found.tar_at_far[0].threshold == np.inf
+
+
+def test_a_protocol_without_folds_has_no_accuracy_and_the_same_names():
+    same = np.tile([True, False], 10)
+    scores = np.random.default_rng(0).normal(size=20)
+    with_folds = verify(scores, same, np.arange(20) // 4, fars=["1e-1"])
+    without = verify(scores, same, None, fars=["1e-1"])
+    assert without.accuracy is None
+    absent = dict.fromkeys(("accuracy", "accuracy_fold_sd", "accuracy_sem", "threshold_mean"))
+    assert without.metrics() == with_folds.metrics() | absent
 
 
 @pytest.mark.parametrize("far", [0.29, "0.29", ".29", "29e-2", Decimal("0.290"), Fraction(29, 100)])
@@ -197,17 +213,6 @@ def test_a_rate_below_one_impostor_is_not_measurable():
 def test_a_tie_across_the_limit_lets_none_of_it_through():
     found = tar_at_far([0.9, 0.5, 0.5], [0.8, 0.5, 0.5, 0.1], "5e-1")
     assert (found.allowed, found.tar, found.threshold) == (2, 1 / 3, 0.9)
-
-
-def test_rates_have_one_spelling():
-    names = [tar_at_far([1.0], np.zeros(4), far).far for far in ("0.001", 1e-3, "1.50e-2", Fraction(1, 3), 0.5)]
-    assert names == ["1e-3", "1e-3", "1.5e-2", "1/3", "5e-1"]
-
-
-@pytest.mark.parametrize("far", ["abc", 0, 1, -0.1, float("nan"), float("inf"), "1/0"])
-def test_a_rate_outside_its_range_is_refused(far):
-    with pytest.raises(DataError, match="false accept rate must"):
-        tar_at_far([1.0], [0.0], far)
 
 
 def test_the_roc_holds_every_operating_point():
@@ -239,32 +244,34 @@ def test_scores_that_are_not_finite_are_named():
     same = np.array([True, False, True, False])
     with pytest.raises(DataError, match=r"NaN or infinity at pair 1, 3$"):
         verify(scores, same, np.array([0, 0, 1, 1]), fars=[])
-    with pytest.raises(DataError, match=r"pair 0, 1, .*, 9, … \(50 in all\)"):
+    with pytest.raises(DataError, match=r"pair 0, 1, 2, 3, 4, … \(50 in all\)"):
         kfold_accuracy(np.full(50, np.nan), np.arange(50) % 2 == 0, np.arange(50) % 5)
     with pytest.raises(DataError, match="at impostor pair 0"):
         auc([1.0], [np.nan])
+
+
+@pytest.mark.parametrize("metric", [eer, auc, min_dcf, d_prime, roc, lambda g, i: tar_at_far(g, i, "1e-1")])
+def test_a_kind_without_pairs_is_refused(metric):
     with pytest.raises(DataError, match=r"impostor scores must be .* at least one pair"):
-        eer([1.0], [])
+        metric([1.0], [])
+    with pytest.raises(DataError, match=r"genuine scores must be .* at least one pair"):
+        metric([], [1.0])
 
 
-@pytest.mark.parametrize(
-    ("scores", "same", "folds", "text"),
-    [
-        ([0.1, 0.2], [True], [0, 1], r"found \(2,\), \(1,\) and \(2,\)"),
-        ([[0.1], [0.2]], [[True], [False]], [[0], [1]], "must be .* of one length"),
-        ([0.1, 0.2], [1, 0], [0, 1], "same must be boolean .* found int64"),
-        ([0.1, 0.2], [True, False], [0.0, 1.0], "folds must be integers, found float64"),
-        ([0.1, 0.2], [True, False], [3, 3], "at least 2 folds, found 1"),
-        ([0.1, 0.2, 0.3], [True, False, False], [5, 6, 5], "without fold 5 all training pairs have one label"),
-    ],
-)
-def test_contradictory_input_is_refused(scores, same, folds, text):
-    with pytest.raises(DataError, match=text):
-        kfold_accuracy(scores, same, folds)
+def test_an_unknown_direction_is_refused():
+    with pytest.raises(UnknownNameError, match=r"direction of scores 'distant'; did you mean 'distance'\?"):
+        verify([1.0, 2.0], [True, False], None, fars=[], direction="distant")
 
 
-def test_a_held_out_fold_may_hold_one_label():
-    scores = np.array([0.9, 0.8, 0.1, 0.7, 0.2, 0.85])
-    same = np.array([True, True, False, True, False, True])
-    found = kfold_accuracy(scores, same, np.array([0, 0, 1, 2, 2, 0]))
-    assert found.per_fold.tolist() == [1, 1, 0.5]
+def test_scores_are_used_as_given():
+    """Whole numbers, half precision and far beyond cosines: nothing is clipped or rescaled."""
+    same = np.tile([True, False], 4)
+    scores = np.array([900, 3, 800, 5, 700, 750, 600, 1])
+    found = verify(scores, same, None, fars=["1/2"])
+    assert found.tar_at_far[0].threshold == 600
+    assert found.metrics() == verify(scores.astype(np.float16), same, None, fars=["1/2"]).metrics()
+
+
+def test_the_api_imports_no_torch():
+    code = "import sys, bench.evaluation; sys.exit(any(m in sys.modules for m in ('torch', 'scipy', 'pandas')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -5,8 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.catalog import FORMATS
-from bench.data.formats._lists import IMAGE_SUFFIXES, folder_at, images_in, labelled, refuse
+from bench.data.formats._files import folders_in, images_in
+from bench.data.formats._lists import Problems, folder_at
+from bench.data.formats._protocols import labelled
 from bench.data.types import ImageList
+
+
+def people_in(root: Path) -> tuple[str, ...]:
+    """The sub-folders' names; no image is looked for."""
+    return tuple(folders_in(folder_at(root, "a folder of sub-folders, one a person")))
 
 
 @FORMATS.register(
@@ -14,6 +21,7 @@ from bench.data.types import ImageList
     summary="image folder: a sub-folder a person",
     source="the layout that most training sets are distributed in",
     provides="training",
+    people=people_in,
 )
 def folder(root: Path) -> ImageList:
     """Reads ROOT/PERSON/*.{jpg,jpeg,png,bmp,webp}, sorted by person, then by file name.
@@ -22,16 +30,17 @@ def folder(root: Path) -> ImageList:
     sub-folder that is empty, or that holds anything but images (a folder within a folder is not searched).
     """
     folder_at(root, "a folder of sub-folders, one a person")
-    people = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    problems = Problems(root)
+    people = folders_in(root)
     if not people:
-        refuse(root, ["holds no sub-folder; expected one for each person"])
-    files, owners, problems = [], [], []
+        problems.add("holds no sub-folder; expected one for each person")
+    files, owners = [], []
     for person in people:
         images, others = images_in(root / person)
-        problems += [f"{person}/{o} is not an image ({', '.join(IMAGE_SUFFIXES)})" for o in others]
+        problems.extend(f"{person}/{other}" for other in others)
         if not images:
-            problems.append(f"{person}/ holds no image; remove the folder or fill it")
+            problems.add(f"{person}/ holds no image; remove the folder or fill it")
         files += [f"{person}/{image}" for image in images]
         owners += [person] * len(images)
-    refuse(root, problems)
+    problems.refuse()
     return labelled(root, files, owners)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bench.catalog.metrics import metric
 from bench.report.figures import _plot
-from bench.report.metrics import metric, protocol_label
+from bench.report.labels import protocol_label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

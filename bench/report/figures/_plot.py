@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from bench.report.metrics import axis_label
+from bench.report.labels import axis_label
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.catalog import FIGURES
 from bench.report.figures import _plot
-from bench.report.metrics import protocol_label
+from bench.report.labels import protocol_label
 
 if TYPE_CHECKING:
     import numpy as np

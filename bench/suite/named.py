@@ -1,0 +1,91 @@
+"""Named things of a block (margins, formats, …) checked against the catalog, their options filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from bench.catalog import AUGMENTATIONS, BACKBONES, FORMATS, GATES, MARGINS, PROFILES, Registry
+from bench.catalog.facts import FACTS
+from bench.errors import UnknownNameError, unknown_name
+from bench.suite.base import Named
+from bench.suite.data_block import Data, Source
+from bench.suite.schema import Enhancement, Recipe
+from bench.suite.source import Location
+
+S = TypeVar("S", bound=Source)
+Wrong = Callable[[Location, str], None]
+"""Told every mistake: where it stands in the cell, and what is wrong."""
+
+
+def resolve(name: str, block: Any, wrong: Wrong) -> Any:
+    """The block called ``name`` with the options of its named things; what is wrong in it is told, not raised."""
+    match block:
+        case Named() if name == "backbone":
+            return _named(BACKBONES, block, (name,), wrong)
+        case Named() if name == "margin":
+            return _named(MARGINS, block, (name,), wrong)
+        case Enhancement():
+            gate = _named(GATES, block.gate, (name, "gate"), wrong)
+            profile = _named(PROFILES, block.profile, (name, "profile"), wrong)
+            return block.model_copy(update={"gate": gate, "profile": profile})
+        case Recipe():
+            steps = [
+                _named(AUGMENTATIONS, step, (name, "augmentation", i), wrong)
+                for i, step in enumerate(block.augmentation)
+            ]
+            return block.model_copy(update={"augmentation": steps})
+        case Data():
+            return _data(block, wrong)
+        case _:
+            return block
+
+
+def _named(registry: Registry, block: Named, at: Location, wrong: Wrong) -> Named:
+    try:
+        spec = registry.get(block.name)
+    except UnknownNameError as error:
+        wrong((*at, "name"), str(error))
+        return block
+    options, mistakes = spec.resolve(block.options)
+    for key, problem in mistakes:
+        wrong((*at, key), problem)
+    return Named(name=block.name, **options)
+
+
+def _data(block: Data, wrong: Wrong) -> Data:
+    train = block.train
+    if not train.union:
+        train = _source(train, "training", ("data", "train"), wrong)
+
+    def all_of(many: list[S], provides: str, *at: str) -> list[S]:
+        return [_source(one, provides, ("data", *at, i), wrong) for i, one in enumerate(many)]
+
+    left_out = all_of(train.exclude_identities_of, "", "train", "exclude_identities_of")
+    train = train.model_copy(
+        update={"union": all_of(train.union, "training", "train", "union"), "exclude_identities_of": left_out}
+    )
+    protocols = all_of(block.protocols, "protocol", "protocols")
+    return block.model_copy(update={"train": train, "protocols": protocols})
+
+
+def _source(block: S, provides: str, at: Location, wrong: Wrong) -> S:
+    """A source with its format's options filled in; ``provides``: "training", "protocol" or "" for either."""
+    known = [spec.name for spec in FORMATS if spec.traits.get("provides") == provides or not provides]
+    if block.format not in known:
+        problem = unknown_name(f"{provides} format".strip(), block.format, known)
+        if block.format in FORMATS:
+            given = FORMATS.get(block.format).traits.get("provides")
+            problem = f"format {block.format!r} gives a {given} source; a {provides} one is wanted: {', '.join(known)}"
+        wrong((*at, "format"), problem)
+        return block
+    spec, fields = FORMATS.get(block.format), type(block).model_fields
+    strange = [key for key in block.format_options if key not in spec.defaults]
+    for key in strange:
+        wrong((*at, key), unknown_name(f"field of format {block.format!r}:", key, [*fields, *spec.defaults]))
+    options, mistakes = spec.resolve({k: v for k, v in block.format_options.items() if k not in strange})
+    for key, problem in mistakes:
+        wrong((*at, key), problem)
+    if block.facts is not None and block.facts not in FACTS:
+        wrong((*at, "facts"), unknown_name("facts", block.facts, FACTS))
+    return block.model_copy(update=options)
