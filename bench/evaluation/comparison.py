@@ -1,4 +1,4 @@
-"""A row against its baseline, one or a whole table of them: effect, interval and p in percentage points."""
+"""A row against its baseline, one or a whole table of them: effect, interval and p, shares in percentage points."""
 
 from __future__ import annotations
 
@@ -9,44 +9,40 @@ from typing import TypeVar
 import numpy as np
 
 from bench.errors import DataError
-from bench.evaluation.bootstrap import WeightedMetric, kfold_metric
 from bench.evaluation.paired import Comparison, PairedScores
-from bench.evaluation.paired_bootstrap import bootstrap_people, bootstrap_seeds_and_people
+from bench.evaluation.paired_bootstrap import bootstrap_people, bootstrap_seeds_and_people, needed
 
 Name = TypeVar("Name", bound=Hashable)
 
 
 def compare_rows(
     rows: PairedScores,
-    metric: WeightedMetric | None = None,
+    metric: str = "accuracy",
     *,
     n: int | None = None,
     seed: int = 0,
     level: float = 0.95,
 ) -> Comparison:
-    """Row A minus row B on one protocol, in percentage points.
+    """Row A minus row B on one protocol: percentage points, or plain numbers for ``min_dcf`` and ``d_prime``.
 
-    ``metric``: any weighted share; None is k-fold accuracy, which needs ``rows.folds``. With several seeds:
-    `bootstrap_seeds_and_people`. With one seed training noise cannot be told from an effect, so it is
-    `bootstrap_people`, and the method says that the interval is for these two networks only. ``n``: replicates,
-    None for the method's own default. Raises DataError as these do.
+    ``metric``: a name as `verify` gives it; k-fold accuracy needs ``rows.folds``. The sign is the metric's: where less
+    is better (``eer``, ``min_dcf``) a negative effect speaks for A. With several seeds: `bootstrap_seeds_and_people`.
+    With one seed training noise cannot be told from an effect, so it is `bootstrap_people`, and the method says that
+    the interval is for these two networks only. ``n``: replicates, None for the method's own default. Raises DataError
+    as these do.
     """
-    if metric is None:
-        if rows.folds is None:
-            raise DataError("k-fold accuracy needs folds, found none; give them or another metric")
-        metric = kfold_metric(rows.folds)
     chosen = {} if n is None else {"n": n}
     if rows.seeds > 1:
         found = bootstrap_seeds_and_people(rows, metric, seed=seed, level=level, **chosen)
     else:
         found = bootstrap_people(rows, metric, seed=seed, level=level, **chosen)
         found = replace(found, method=f"{found.method}; one seed: holds for these two networks only")
-    return _in_points(found)
+    return _in_points(found) if found.unit == "share" else found
 
 
 def compare_table(
     table: Mapping[Name, PairedScores],
-    metrics: Mapping[Name, WeightedMetric] | None = None,
+    metrics: Mapping[Name, str] | None = None,
     *,
     n: int | None = None,
     seed: int = 0,
@@ -54,14 +50,17 @@ def compare_table(
 ) -> dict[Name, Comparison]:
     """`compare_rows` for every entry of a table, in its order, with ``p_holm`` over all of them.
 
-    ``metrics``: the metric of an entry that is not k-fold accuracy. Which comparisons make one table is for the
+    ``metrics``: the metric of an entry, where it is not k-fold accuracy. Which comparisons make one table is for the
     author to say before looking; leaving out those that came to nothing makes the rest mean less.
     """
     metrics = metrics or {}
     stray = [repr(name) for name in metrics if name not in table]
     if stray:
         raise DataError(f"metrics for entries that are not in the table: {', '.join(stray[:5])} ({len(stray)} in all)")
-    found = {name: compare_rows(rows, metrics.get(name), n=n, seed=seed, level=level) for name, rows in table.items()}
+    chosen = {name: metrics.get(name, "accuracy") for name in table}
+    for name, rows in table.items():
+        needed(rows, chosen[name])  # a misspelt metric is told before minutes of work
+    found = {name: compare_rows(rows, chosen[name], n=n, seed=seed, level=level) for name, rows in table.items()}
     adjusted = holm([one.p for one in found.values()])
     return {name: replace(one, p_holm=p) for (name, one), p in zip(found.items(), adjusted, strict=True)}
 

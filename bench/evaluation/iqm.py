@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from bench.errors import DataError
 from bench.evaluation.paired import check_level
-from bench.evaluation.verification import Float
+from bench.evaluation.pairs import Float
 
 
 @dataclass(frozen=True)

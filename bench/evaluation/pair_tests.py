@@ -10,13 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import DataError
+from bench.evaluation.folds import kfold_accuracy
 from bench.evaluation.paired import Comparison, check_level
-from bench.evaluation.verification import Bool, Float, Int, check_pairs, kfold_accuracy
+from bench.evaluation.pairs import Bool, Float, Int, check_folds, check_pairs
 
 
 def held_out_correct(scores: npt.ArrayLike, same: npt.ArrayLike, folds: npt.ArrayLike) -> Bool:
     """(P,) whether `kfold_accuracy` decides each pair rightly at its own fold's threshold; errors as there."""
-    values, genuine, fold = check_pairs(scores, same, folds)
+    values, genuine = check_pairs(scores, same, "similarity")
+    fold = check_folds(folds, len(values))
     thresholds = kfold_accuracy(values, genuine, fold).thresholds
     _, index = np.unique(fold, return_inverse=True)
     right: Bool = (values >= thresholds[index]) == genuine
@@ -96,7 +98,7 @@ def delong(scores_a: npt.ArrayLike, scores_b: npt.ArrayLike, same: npt.ArrayLike
     if a.shape != b.shape or a.ndim != 2 or 0 in a.shape:
         raise DataError(f"scores must be (S, P) of one shape, found {a.shape} and {b.shape}")
     labels = np.asarray(same)
-    checked = [check_pairs(row, labels, np.zeros(labels.shape, dtype=np.int64))[0] for row in (*a, *b)]
+    checked = [check_pairs(row, labels, "similarity")[0] for row in (*a, *b)]
     genuine = int(labels.sum())
     if min(genuine, len(labels) - genuine) < 2:
         raise DataError(

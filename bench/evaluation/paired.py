@@ -9,9 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import DataError
-from bench.evaluation.verification import Bool, Float, Int
-
-_SHOWN = 5
+from bench.evaluation.pairs import Bool, Float, Int, first_five
 
 
 @dataclass(frozen=True)
@@ -19,8 +17,9 @@ class Comparison:
     """Row A minus row B: ``effect``, its interval [``low``, ``high``] at ``level``, and the two-sided ``p``.
 
     ``method`` says what was computed and ``n`` how many there were of each thing that it counts ("pairs", "seeds",
-    "people", "replicates", …). ``effect``, ``se`` (its standard error), ``low`` and ``high`` are in ``unit``: shares,
-    or percentage points. None: not measurable, or not part of the method. ``p_holm`` is p adjusted for the table.
+    "people", "replicates", …). ``effect``, ``se`` (its standard error), ``low`` and ``high`` are in ``unit``: "share",
+    "percentage points", or "" for a metric that is a plain number. None: not measurable, or not part of the method.
+    ``p_holm`` is p adjusted for the table.
     """
 
     method: str
@@ -39,9 +38,9 @@ class Comparison:
 class PairedScores:
     """The scores of rows A and B on one protocol, seed by seed: ``a[s]`` and ``b[s]`` were trained from one seed.
 
-    ``a``, ``b``: (S, P) finite, or (P,) for a single seed; ``same``: (P,) bool, both kinds; ``people``: (P, 2)
-    integers, the identities of both sides; ``folds``: (P,) integers, or None where nothing needs them. Kept as
-    float64, bool and int64. Raises DataError that names everything found wrong.
+    ``a``, ``b``: (S, P) finite, higher is more alike, or (P,) for a single seed; ``same``: (P,) bool, both kinds;
+    ``people``: (P, 2) integers, the identities of both sides; ``folds``: (P,) integers, or None where nothing needs
+    them. Kept as float64, bool and int64. Raises DataError that names everything found wrong.
     """
 
     a: Float
@@ -83,7 +82,7 @@ def as_differences(differences: npt.ArrayLike, *, least: int) -> Float:
     if values.ndim != 1 or len(values) < least:
         raise DataError(f"differences must be (S,), one a seed, with S ≥ {least}, found {values.shape}")
     if not np.isfinite(values).all():
-        raise DataError(f"differences must be finite, found {_listed(np.flatnonzero(~np.isfinite(values)), 'seed')}")
+        raise DataError(f"differences must be finite, found seed {first_five(np.flatnonzero(~np.isfinite(values)))}")
     return values
 
 
@@ -102,7 +101,7 @@ def _shape_problems(a: Float, b: Float, same: Bool, people: Int, folds: Int | No
 
 def _value_problems(a: Float, b: Float, same: Bool, people: Int) -> list[str]:
     found = [
-        f"row {row} has NaN or infinity in seed {seed} at {_listed(wrong, 'pair')}"
+        f"row {row} has NaN or infinity in seed {seed} at pair {first_five(wrong)}"
         for row, scores in (("A", a), ("B", b))
         for seed, values in enumerate(scores)
         if len(wrong := np.flatnonzero(~np.isfinite(values)))
@@ -111,10 +110,5 @@ def _value_problems(a: Float, b: Float, same: Bool, people: Int) -> list[str]:
         found.append(f"all {len(same)} pairs are {'genuine' if same.all() else 'impostor'}")
     wrong = np.flatnonzero((people[:, 0] == people[:, 1]) != same)
     if len(wrong):
-        found.append(f"same and people contradict each other at {_listed(wrong, 'pair')}")
+        found.append(f"same and people contradict each other at pair {first_five(wrong)}")
     return found
-
-
-def _listed(places: Int, what: str) -> str:
-    more = f", … ({len(places)} in all)" if len(places) > _SHOWN else ""
-    return f"{what} {', '.join(map(str, places[:_SHOWN]))}{more}"

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.errors import DataError
-from bench.evaluation.bootstrap import WeightedMetric
+from bench.catalog.metrics import metric as described
+from bench.errors import DataError, unknown_name
+from bench.evaluation.bootstrap import bootstrap_replicates
 from bench.evaluation.paired import Comparison, PairedScores, check_level
-from bench.evaluation.verification import Float
+from bench.evaluation.pairs import Float, Int
+from bench.evaluation.rates import exact_rate, rate_text
+from bench.evaluation.verification import verify
 
-_CHUNK = 50
-"""Replicates at a time: keeps the working arrays of 6,000 pairs within a few MB."""
+METRICS = ("accuracy", "eer", "auc", "min_dcf", "d_prime")
+"""What rows can be compared by, beside ``tar_at_far_<rate>``: the metrics of `verify` that have replicates."""
+
+_TAR = "tar_at_far_"
 
 _FURTHEST = 20.0
 """The normal quantile at which the search for p stops: no p is given below 5e-89."""
 
 
 def bootstrap_people(
-    rows: PairedScores, metric: WeightedMetric, *, n: int = 1000, seed: int = 0, level: float = 0.95
+    rows: PairedScores, metric: str = "accuracy", *, n: int = 1000, seed: int = 0, level: float = 0.95
 ) -> Comparison:
     """Percentile interval of the mean over seeds of metric(A) − metric(B), for these very networks.
 
-    Each replicate draws as many people as there are, with replacement, and weighs the pairs of both rows alike, as
-    `bootstrap.bootstrap_interval` does: a genuine pair of a counts w_a times, an impostor pair of a and b w_a·w_b
-    times. It holds the noise of the test set and none of training. p is where the interval would touch 0, with the
-    +1 of Monte Carlo, so never below 2 / (n + 1). Raises DataError where the metric has no value.
+    ``metric``: one of `METRICS` or ``tar_at_far_<rate>``, spelled as `verify` names it. Both rows and all seeds see
+    the same draws of people, those of `bootstrap_replicates`, in which every threshold is chosen anew. It holds the
+    noise of the test set and none of training. p is where the interval would touch 0, with the +1 of Monte Carlo, so
+    never below 2 / (n + 1). Raises DataError for another name, and where the metric has no value.
     """
     effects = _effects(rows, metric)
     replicates, undefined = _replicates(rows, metric, n, seed, level)
@@ -40,11 +45,12 @@ def bootstrap_people(
         level,
         min(1.0, 2 * beyond / (1 + len(means))),
         _counts(rows, n, undefined),
+        _unit(metric),
     )
 
 
 def bootstrap_seeds_and_people(
-    rows: PairedScores, metric: WeightedMetric, *, n: int = 400, seed: int = 0, level: float = 0.95
+    rows: PairedScores, metric: str = "accuracy", *, n: int = 400, seed: int = 0, level: float = 0.95
 ) -> Comparison:
     """Interval of the expected metric(A) − metric(B) over new seeds *and* new people: what a table should show.
 
@@ -59,7 +65,7 @@ def bootstrap_seeds_and_people(
     Half-widths of independent errors add in squares (Zou and Donner, Statistics in Medicine 27, 2008). The interval
     is never narrower than the paired t interval over seeds, whose normality it shares, nor than z·√V_people, that of
     these networks alone; with two seeds t is 12.7 and little can be shown. p is where the interval would touch 0.
-    Needs S ≥ 2; raises DataError otherwise or where the metric has no value.
+    Needs S ≥ 2; raises DataError otherwise and as `bootstrap_people` does.
     """
     from scipy.optimize import brentq
     from scipy.stats import norm, t
@@ -96,42 +102,61 @@ def bootstrap_seeds_and_people(
         level,
         2 * float(norm.sf(z)) if known else None,
         _counts(rows, n, undefined),
+        _unit(metric),
     )
 
 
-def _effects(rows: PairedScores, metric: WeightedMetric) -> Float:
+def _effects(rows: PairedScores, metric: str) -> Float:
     """metric(A) − metric(B) of every seed on the pairs as they are, (S,)."""
-    once = np.ones((1, rows.pairs), dtype=np.int64)
-    found = np.array([metric(a, rows.same, once)[0] - metric(b, rows.same, once)[0] for a, b in _by_seed(rows)])
-    if np.isnan(found).any():
-        raise DataError(f"the metric has no value on these {rows.pairs} pairs")
-    return found
+    folds, fars = needed(rows, metric)
+
+    def value(scores: Float) -> float:
+        found = verify(scores, rows.same, folds, fars=fars).metrics()[metric]
+        if found is None:
+            impostors = np.count_nonzero(~rows.same)
+            raise DataError(f"{metric} cannot be measured on these {rows.pairs} pairs, of which {impostors} impostor")
+        return found
+
+    return np.array([value(a) - value(b) for a, b in zip(rows.a, rows.b, strict=True)])
 
 
-def _replicates(rows: PairedScores, metric: WeightedMetric, n: int, seed: int, level: float) -> tuple[Float, int]:
+def _replicates(rows: PairedScores, metric: str, n: int, seed: int, level: float) -> tuple[Float, int]:
     """metric(A) − metric(B) of every replicate and seed, (≤ n, S), and how many were left out for want of a value."""
     check_level(level)
     if n < 2:
         raise DataError(f"a bootstrap needs n ≥ 2 replicates, found {n}")
-    names, index = np.unique(rows.people, return_inverse=True)
-    first, second = index.reshape(rows.people.shape).T
-    draw = np.random.default_rng(seed)
-    found = []
-    for start in range(0, n, _CHUNK):
-        times = draw.multinomial(len(names), np.full(len(names), 1 / len(names)), size=min(_CHUNK, n - start))
-        weights = np.where(rows.same, times[:, first], times[:, first] * times[:, second])
-        found.append(
-            np.stack([metric(a, rows.same, weights) - metric(b, rows.same, weights) for a, b in _by_seed(rows)], axis=1)
-        )
-    replicates = np.concatenate(found)
+    folds, fars = needed(rows, metric)
+
+    def values(scores: Float) -> Float:
+        return bootstrap_replicates(scores, rows.same, rows.people, folds, fars=fars, replicates=n, seed=seed)[metric]
+
+    replicates = np.stack([values(a) - values(b) for a, b in zip(rows.a, rows.b, strict=True)], axis=1)
     defined = replicates[~np.isnan(replicates).any(axis=1)]
     if len(defined) < 2:
-        raise DataError(f"the metric has a value in {len(defined)} of {n} replicates of {len(names)} people only")
+        people = len(np.unique(rows.people))
+        raise DataError(f"{metric} has a value in {len(defined)} of {n} replicates of {people} people only")
     return defined, n - len(defined)
 
 
-def _by_seed(rows: PairedScores) -> zip[tuple[Float, Float]]:
-    return zip(rows.a, rows.b, strict=True)
+def needed(rows: PairedScores, metric: str) -> tuple[Int | None, list[str]]:
+    """The folds and false accept rates that the metric needs, nothing more; DataError for a name that is none."""
+    rate = "1e-3"
+    if metric.startswith(_TAR):
+        rate = rate_text(exact_rate(metric.removeprefix(_TAR)))
+        if metric == _TAR + rate:
+            return None, [rate]
+    if metric not in METRICS:
+        raise DataError(unknown_name("metric", metric, [*METRICS, _TAR + rate]))
+    if metric != "accuracy":
+        return None, []
+    if rows.folds is None:
+        raise DataError("accuracy needs folds, found none; give them, or compare by another metric, such as 'auc'")
+    return rows.folds, []
+
+
+def _unit(metric: str) -> str:
+    found = described(metric)
+    return "share" if found.share else found.unit
 
 
 def _counts(rows: PairedScores, n: int, undefined: int) -> dict[str, int]:

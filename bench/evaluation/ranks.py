@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import DataError
-from bench.evaluation.verification import Float
+from bench.evaluation.pairs import Float
 
 
 @dataclass(frozen=True, eq=False)

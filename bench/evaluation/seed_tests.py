@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from bench.errors import DataError
 from bench.evaluation.paired import Comparison, as_differences, check_level
-from bench.evaluation.verification import Float, Int
+from bench.evaluation.pairs import Float, Int
 
 EXACT_SEEDS = 20
 """Up to here all 2^n subsets are enumerated: a million sums."""

@@ -26,17 +26,3 @@ def rows(draw, seeds, *, effect=0.0, training=0.2, people=60, pairs=400, of_peop
         quality = 2 + lift + draw.normal(0, training, (seeds, 1))
         found.append(shared + liking + same * quality + draw.normal(0, 1, (seeds, pairs)))
     return PairedScores(found[0], found[1], same, who, np.arange(pairs) % 10)
-
-
-def weighted_share_right(scores, same, weights):
-    """Share of pairs on the right side of 1, the threshold at which both errors are equal."""
-    return weights.astype(float) @ ((scores >= 1) == same).astype(float) / weights.sum(axis=1)
-
-
-def weighted_auc(scores, same, weights):
-    order = np.argsort(scores, kind="stable")
-    weight = weights[:, order]
-    genuine = np.where(same[order], weight, 0)
-    impostor = weight - genuine
-    couples = genuine.sum(axis=1) * impostor.sum(axis=1)
-    return ((np.cumsum(impostor, axis=1) - impostor / 2) * genuine).sum(axis=1) / couples

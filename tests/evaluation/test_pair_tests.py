@@ -11,8 +11,8 @@ from scipy.stats import norm
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
 from bench.errors import DataError
+from bench.evaluation import auc, kfold_accuracy
 from bench.evaluation.pair_tests import delong, held_out_correct, mcnemar
-from bench.evaluation.verification import auc, kfold_accuracy
 
 
 def test_decisions_are_those_of_the_kfold_accuracy():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.catalog import FIGURES
 from bench.report.figures import _plot
-from bench.report.metrics import axis_label, protocol_label
+from bench.report.labels import axis_label, protocol_label
 
 if TYPE_CHECKING:
     import pandas as pd
