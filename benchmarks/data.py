@@ -91,6 +91,8 @@ def measure(images: ImageList, cache: Path, arguments: argparse.Namespace) -> li
         ("bare decoding, one process", bare),
         ("pack, one process", alone),
         ("pack, all cores", cores),
+        ("pack / bare decoding, one process, % (target: at least 95)", 100 * alone / bare),
+        ("pack, all cores / one process, %", 100 * cores / alone),
         ("gather a shuffled epoch", gathered),
         ("gather / bare decoding (target: at least 20)", gathered / bare),
     ]
@@ -100,7 +102,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, help="a data set of your own")
     parser.add_argument("--format", default="folder", help="the training format that reads --root")
-    parser.add_argument("--images", type=int, default=4000, help="images to write without --root")
+    parser.add_argument(
+        "--images", type=int, default=12000, help="images to write without --root; few are packed in one process"
+    )
     parser.add_argument("--pixels", type=int, default=112)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=3)

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.box import SIMPLE
-from rich.console import Console
-from rich.table import Table
 
+from bench.cli.console import err, out, print_rows, shown
+from bench.cli.data import data_app
 from bench.cli.evaluate import evaluate
 from bench.errors import BenchError
 
@@ -22,7 +21,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Benchmark and ablation harness for margin-based face-recognition losses.",
 )
-data_app = typer.Typer(no_args_is_help=True, help="Data sets.")
 app.add_typer(data_app, name="data")
 app.command()(evaluate)
 
@@ -30,9 +28,6 @@ SuiteFile = Annotated[Path, typer.Argument(help="suite file, such as suites/abla
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="override a field")]
 Results = Annotated[Path, typer.Option("--results", envvar="BENCH_RESULTS", help="results folder")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
-
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -85,7 +80,7 @@ def plan(
         err.print(f"warning: {warning}", markup=False)
     for note in planned.notes:
         err.print(f"data: {note}", markup=False)
-    _print(rows, as_json, title=f"{loaded.name}: {len(rows)} runs")
+    print_rows(rows, as_json, title=f"{loaded.name}: {len(rows)} runs")
 
 
 @app.command()
@@ -99,7 +94,7 @@ def status(results: Results = Path("results"), as_json: AsJson = False) -> None:
         states = [store.state(item["run"], item["evaluations"].values()) for item in found["runs"]]
         counts = {state: states.count(state) for state in ("done", "to evaluate", "started", "to train", "failed")}
         rows.append({"suite": found["suite"], "runs": len(states), **counts})
-    _print(rows, as_json, title="suites")
+    print_rows(rows, as_json, title="suites")
 
 
 @app.command()
@@ -138,7 +133,7 @@ def list_(
         known = [name for name in FACTS if pattern in name]
         in_words = {n: ", ".join(f"{count:,} {key}" for key, count in expected_counts(n).items()) for n in known}
         table = [{"name": name, "counts": in_words[name], "source": FACTS[name]["source"]} for name in known]
-        _print([{"name": name, **FACTS[name]} for name in known] if as_json else table, as_json, title=what)
+        print_rows([{"name": name, **FACTS[name]} for name in known] if as_json else table, as_json, title=what)
         return
     kinds = {
         "margins": [MARGINS],
@@ -165,7 +160,7 @@ def list_(
         rows = [{key: value for key, value in row.items() if key != "kind"} for row in rows]
     if not as_json and out.width < 140:  # a terminal; `--json` has them
         rows = [{key: value for key, value in row.items() if key != "source"} for row in rows]
-    _print(rows, as_json, title=what)
+    print_rows(rows, as_json, title=what)
 
 
 @app.command()
@@ -219,30 +214,11 @@ def search(
     strength.draw_found(found, interval, block, figure)
     trials_of = strength.trials_plan(loaded, found)
     store.write_plan(trials_of.suite.name, trials_of.record(_command()))
-    _print(strength.values(found), False, title="trials, scored on validation identities")
+    print_rows(strength.values(found), False, title="trials, scored on validation identities")
     _report(store, [loaded.name])
     out.print(f"{text}\nsearch: {path}, {figure}", markup=False)
     _finish(store, trials_of.suite.name, track, {})
     _finish(store, loaded.name, track, failed)
-
-
-@data_app.command("synth")
-def data_synth(
-    folder: Annotated[Path, typer.Argument(help="folder to write; must not exist or be empty")],
-    pixels: Annotated[int, typer.Option(help="side of the images, pixels")] = 56,
-    seed: int = 2107,
-    train_identities: int = 128,
-    train_images: int = 20,
-) -> None:
-    """Write synthetic faces in the official layouts of LFW, YTF and CFP, and an image folder for training."""
-    from bench.cli.live import Live
-    from bench.data.synthetic.layouts import write_synthetic
-    from bench.data.synthetic.spec import SyntheticSpec
-
-    spec = SyntheticSpec(pixels=pixels, seed=seed, train_identities=train_identities, train_images=train_images)
-    with Live(err) as live:
-        write_synthetic(folder, spec, lambda done, total: live.preparing("rendering synthetic faces", done, total))
-    out.print(f"{spec.images} images in {folder}")
 
 
 def _suite_name(text: str) -> str:
@@ -274,19 +250,6 @@ def _finish(store: Any, name: str, track: bool, failed: dict[str, str]) -> None:
         raise typer.Exit(1)
 
 
-def _print(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(rows, indent=1) + "\n")
-        return
-    table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False)
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column in ("run", "name", "suite"))
-    for row in rows:
-        table.add_row(*(str(row.get(column, "")) for column in columns))
-    Console(highlight=False).print(table)
-
-
 def _command() -> str:
     return " ".join(["python -m bench", *sys.argv[1:]])
 
@@ -298,5 +261,5 @@ def main() -> None:
         app()
     except BenchError as error:
         err.print("[red]error:[/]", end=" " if "\n" not in str(error) else "\n")
-        err.print(str(error), markup=False)  # it may hold brackets
+        err.print(shown(str(error)), markup=False)  # it may hold brackets
         sys.exit(error.exit_code)

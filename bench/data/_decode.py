@@ -8,6 +8,7 @@ import warnings
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -96,8 +97,29 @@ def decode(source: bytes | Pixels, pixels: int) -> tuple[Pixels, tuple[int, int]
     already keeps its exact pixels. Raises ValueError for what is no 8-bit image or claims more than 64 million pixels;
     Pillow's own errors pass.
     """
+    rgb, size, _ = upright(source)
+    width, height = rgb.size
+    side = min(width, height)
+    if width != height:
+        left, top = (width - side) // 2, (height - side) // 2
+        rgb = rgb.crop((left, top, left + side, top + side))
+    if side != pixels:
+        rgb = rgb.resize((pixels, pixels), Image.Resampling.BILINEAR)
+    return np.asarray(rgb), size
+
+
+class Upright(NamedTuple):
+    """A whole image, upright, in RGB; its stored (width, height); its encoding, such as ``JPEG L`` or ``raw RGB``."""
+
+    rgb: Image.Image
+    size: tuple[int, int]
+    encoding: str
+
+
+def upright(source: bytes | Pixels) -> Upright:
+    """One image, encoded or as raw RGB, turned upright by its EXIF tag. Raises as ``decode`` does."""
     with Image.open(io.BytesIO(source)) if isinstance(source, bytes) else Image.fromarray(source) as image:
-        size = image.size
+        size, encoding = image.size, f"{image.format or 'raw'} {image.mode}"
         if size[0] * size[1] > MOST_PIXELS:
             raise ValueError(f"claims {size[0]}x{size[1]} pixels; at most {MOST_PIXELS} are read")
         if image.mode not in EIGHT_BIT_MODES:
@@ -107,14 +129,7 @@ def decode(source: bytes | Pixels, pixels: int) -> tuple[Pixels, tuple[int, int]
             ImageOps.exif_transpose(image, in_place=True)
         image.load()
         rgb = image if image.mode == "RGB" and not image.has_transparency_data else _rgb(image)
-    width, height = rgb.size
-    side = min(width, height)
-    if width != height:
-        left, top = (width - side) // 2, (height - side) // 2
-        rgb = rgb.crop((left, top, left + side, top + side))
-    if side != pixels:
-        rgb = rgb.resize((pixels, pixels), Image.Resampling.BILINEAR)
-    return np.asarray(rgb), size
+    return Upright(rgb, size, encoding)
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from bench.data.types import Container, ImageList
+from bench.data.types import Container, ImageList, Pixels
 from bench.data.union import Union
 from bench.errors import DataError, StoreError
 
@@ -165,9 +165,13 @@ def _stamp(container: Container) -> bytes:
 
 def _content(images: ImageList, file: str) -> bytes | Exception:
     try:
-        stored = images.read(file)
+        return content_of(images.read(file))
     except (OSError, DataError) as error:
         return error
+
+
+def content_of(stored: bytes | Pixels) -> bytes:
+    """sha256 of an image's stored bytes; pixels that are stored raw count with their shape."""
     if isinstance(stored, bytes):
         return hashlib.sha256(stored).digest()
     return hashlib.sha256(json.dumps(stored.shape).encode() + stored.tobytes()).digest()

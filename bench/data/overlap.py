@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
+from bench.data.cache import image_digests
 from bench.data.names import normalise
+from bench.data.types import ImageList
 
 SHOWN = 5
 
@@ -42,3 +45,14 @@ def images_in_both(files: Iterable[str], digests: Iterable[str], others: Collect
     """The files whose digest is among the others'."""
     known = set(others)
     return tuple(file for file, digest in zip(files, digests, strict=True) if digest in known)
+
+
+def overlap(training: ImageList, images: ImageList, people: tuple[str, ...], *, cache: Path) -> Overlap:
+    """People of the training set who are among ``people`` too, and its images that are among ``images``."""
+    compared = training.named and images.named
+    digests = [image_digests(source, cache=cache) for source in (training, images)]
+    return Overlap(
+        people_in_both(training.identities, people) if compared else (),
+        images_in_both(training.files, *digests),
+        compared,
+    )

@@ -9,12 +9,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import multiprocessing
 import os
 import shutil
-import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,14 +24,13 @@ from filelock import FileLock
 
 from bench.data._decode import Chunk, Decoded, decode_chunk, versions
 from bench.data.cache import some, source_digest, stored_at
+from bench.data.parallel import each
 from bench.data.selection import take
 from bench.data.types import ImageList, Int, Pixels
 from bench.errors import DataError, StoreError
 
 VERSION = 1
 CHUNK = 128
-# Starting processes costs more than decoding this many images in the caller.
-FEW = 4096
 
 Progress = Callable[[int, int], None]
 OnBadImage = Literal["refuse", "skip"]
@@ -182,7 +178,7 @@ def _write(
         target = partial / "images.u8"
         target.touch()
         decoded = Decoded()
-        for done in _decode_all(_chunks(images, pixels, target), total, workers):
+        for done in each(decode_chunk, _chunks(images, pixels, target), total, workers):
             decoded = decoded + done
             if progress:
                 progress(decoded.count + len(decoded.problems), total)
@@ -239,22 +235,3 @@ def _close_gaps(target: Path, kept: Int, shape: tuple[int, ...]) -> None:
     rows.flush()
     del rows
     os.truncate(target, len(kept) * int(np.prod(shape[1:])))
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _decode_all(chunks: list[Chunk], total: int, workers: int | None) -> Iterator[Decoded]:
-    workers = min(workers or _cores(), len(chunks))
-    if workers <= 1 or total <= FEW:
-        yield from map(decode_chunk, chunks)
-        return
-    # Fresh processes, not forks: the caller may hold threads and locks (torch, a tracker).
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, signal.signal, (signal.SIGINT, signal.SIG_IGN))
-    try:
-        yield from pool.map(decode_chunk, chunks)
-    finally:
-        pool.shutdown(cancel_futures=True)

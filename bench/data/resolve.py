@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from filelock import FileLock
 
 from bench.catalog import FORMATS
-from bench.catalog.facts import disagreements, expected_counts
-from bench.data.cache import cache_root, image_digests
+from bench.data.cache import cache_root
 from bench.data.names import normalise
-from bench.data.overlap import Overlap, images_in_both, people_in_both
+from bench.data.overlap import overlap
 from bench.data.packed import open_packed, pack
 from bench.data.protocols import open_protocol, pack_protocol
 from bench.data.selection import choose_people, filter_images, subsample
+from bench.data.source import disagreements_with, people_at
 from bench.data.synthetic.spec import SyntheticSpec
 from bench.data.types import ImageList, Protocol
 from bench.data.union import unite
@@ -150,13 +149,8 @@ def read_source(source: Source, root: Path) -> Any:
 
 
 def people_of(source: Source, root: Path) -> tuple[str, ...]:
-    """Everybody in a source's data set, also those whom no pair names. Needs lists and folders only, no image."""
-    people = FORMATS.get(source.format).traits.get("people")
-    if people is not None:
-        return tuple(people(root / source.path, **source.format_options))
-    found = read_source(source, root)
-    images = found if isinstance(found, ImageList) else found.images
-    return tuple(images.identities) if images.named else ()
+    """See `people_at`."""
+    return people_at(source.format, root / source.path, source.format_options)
 
 
 def training_images(data: Data, root: Path, notes: dict[str, None]) -> ImageList:
@@ -195,14 +189,7 @@ def check_facts(source: Source, found: ImageList | Protocol, root: Path, notes: 
     """Compares a source with the data set that it is said to be. Raises DataError with both numbers."""
     if source.facts is None:
         return
-    counts = count(source, found, root)
-    expected = expected_counts(source.facts)
-    if not counts.keys() & expected.keys():
-        raise DataError(
-            f"{root / source.path}: the facts of {source.facts} ({', '.join(expected)}) say nothing of what format "
-            f"{source.format} counts ({', '.join(counts)})"
-        )
-    wrong = disagreements(source.facts, counts)
+    wrong = disagreements_with(source.facts, source.format, root / source.path, found)
     if wrong and source.allow_partial is None:
         raise DataError(
             f"{root / source.path}: {'; '.join(wrong)}; mend the data, or say `allow_partial: REASON` beside `facts`, "
@@ -210,18 +197,6 @@ def check_facts(source: Source, found: ImageList | Protocol, root: Path, notes: 
         )
     if wrong:
         notes[f"{source.path} ({source.format}): {'; '.join(wrong)}; allowed: {source.allow_partial}"] = None
-
-
-def count(source: Source, found: ImageList | Protocol, root: Path) -> Mapping[str, int]:
-    """What is counted in a source: of a training set images and identities, of a protocol pairs, folds and templates,
-    and what its format counts in the whole data set (trait ``census``)."""
-    census = FORMATS.get(source.format).traits.get("census")
-    whole: dict[str, int] = census(root / source.path) if census else {}
-    if isinstance(found, ImageList):
-        return {"images": len(found.files), "identities": len(found.identities), **whole}
-    folds = {} if found.fold is None else {"folds": len(np.unique(found.fold))}
-    pairs = {"pairs": len(found.same), "genuine": int(found.same.sum()), "templates": len(found.template_names)}
-    return {**pairs, **folds, **whole}
 
 
 def _leaks(
@@ -240,12 +215,3 @@ def _leaks(
         return [f"the training set and {source.name} share {found}"]
     doing.notes[f"the training set and {source.name} share {found}; allowed: {data.allow_overlap}"] = None
     return []
-
-
-def overlap(training: ImageList, images: ImageList, people: tuple[str, ...], *, cache: Path) -> Overlap:
-    """People of the training set who are among ``people`` too, and its images that are among ``images``."""
-    compared = training.named and images.named
-    same_images = images_in_both(
-        training.files, image_digests(training, cache=cache), image_digests(images, cache=cache)
-    )
-    return Overlap(people_in_both(training.identities, people) if compared else (), same_images, compared)

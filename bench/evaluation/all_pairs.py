@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 TILE = 2048  # rows and columns of a product: 32 MB
 KEPT = 2**23  # pairs of a kind that the intervals keep at most
-_SPARE = 2**17  # impostors kept beyond twice the need, so that small test sets keep all
+_TIMES, _SPARE = 8, 2**12  # impostors kept for a need of k: so many times k, and a spare, as replicates weigh a few
 _ALL = 2 * STEPS + 1  # every score is fewer steps than this below a score of 1
 _BLOCKS, _BLOCK = 2**13 + 1, 2**12  # one count for each of the 2·STEPS + 1 scores, in blocks that are quick to add up
 _REFRESH = 2**20  # counted scores after which raising the floor pays
@@ -121,15 +121,15 @@ def all_pairs_intervals(
     Drawn w_a times, person a's genuine pairs count w_a times each, and the impostor pairs of a and b w_a·w_b times
     (as `bootstrap.bootstrap_intervals`); each replicate has its own number of impostors and threshold.
 
-    Of the impostors only the highest are kept: twice as many as the largest FAR needs, and 131,072 more. A replicate is
-    exact or, where its threshold lies below those, counted as undefined. A rate that is not measurable has no interval,
-    and one of which twice the impostors, or all genuine pairs, are more than ``KEPT``. Other arguments and errors as
-    for `all_pairs`; DataError also for no replicates or a level outside (0, 1).
+    Of the impostors only the highest are kept: eight times as many as the largest FAR needs, and 4,096 more. A
+    replicate is exact or, where its threshold lies below those, counted as undefined. A rate that is not measurable has
+    no interval, and one of which eight times the impostors, or all genuine pairs, are more than ``KEPT``. Other
+    arguments and errors as for `all_pairs`; DataError also for no replicates or a level outside (0, 1).
     """
     rates = [exact_rate(far) for far in fars]
     names = [_name(rate_text(rate)) for rate in rates]
     pairs = _Pairs(embeddings, identity, device, tile)
-    needs = {name: 2 * int(rate * pairs.impostor) for name, rate in zip(names, rates, strict=True)}
+    needs = {name: _TIMES * int(rate * pairs.impostor) for name, rate in zip(names, rates, strict=True)}
     kept = {name: rate for name, rate in zip(names, rates, strict=True) if 0 < needs[name] <= KEPT}
     if not kept or not 0 < pairs.genuine <= KEPT:
         return {}
@@ -165,20 +165,26 @@ class _Pairs:
         self.impostor = len(labels) * (len(labels) - 1) // 2 - self.genuine
 
     def tiles(self, *, genuine: bool) -> Iterator[tuple[int, int, torch.Tensor]]:
-        """Row, column and float64 products of each tile that holds pairs of this kind; −inf in all other places."""
+        """Row, column and float64 products of each tile that holds pairs of this kind; −inf in all other places.
+
+        The products are overwritten by those of the next tile.
+        """
         import torch
 
         count, end = len(self.end), torch.from_numpy(self.end).to(self.rows.device)
         index = torch.arange(count, device=self.rows.device)
+        space = torch.empty(min(self.tile, count) ** 2, dtype=torch.float64, device=self.rows.device)
         for row in range(0, count, self.tile):
             stop = min(row + self.tile, count)
             left = self.rows[row:stop].double()
             first_end, last_end = self.end[row], self.end[stop - 1]
-            for column in range(row, last_end if genuine else count, self.tile):
-                right = self.rows[column : column + self.tile]
+            beyond = last_end if genuine else count
+            for column in range(row, beyond, self.tile):
+                right = self.rows[column : min(column + self.tile, beyond)]
                 if not genuine and column + len(right) <= first_end:
                     continue
-                product = left @ right.double().T
+                product = space[: len(left) * len(right)].view(len(left), len(right))
+                torch.matmul(left, right.double().T, out=product)
                 if column < last_end:
                     across = index[column : column + len(right)]
                     own = across < end[row:stop, None]

@@ -18,7 +18,7 @@ from bench.evaluation.resampling import BLOCK, Sample, draw_people, number_peopl
 from bench.evaluation.separation import d_primes
 from bench.evaluation.verification import verify
 
-_CELLS = 2**18
+_CELLS = 2**19
 """Counts (replicates × thresholds or pairs) at a time; they stay within a processor's cache, or hold one replicate."""
 _NARROW = 2**31
 """Sums below this fit 32 bits, which are half the work."""

@@ -54,9 +54,8 @@ class Counts:
     @classmethod
     def at(cls, thresholds: Float, genuine: Float, impostor: Float) -> Counts:
         """Counts (R = 1) of scores that are sorted, rising."""
-        accepted = len(genuine) - np.searchsorted(genuine, thresholds, side="left")
-        passed = len(impostor) - np.searchsorted(impostor, thresholds, side="left")
-        above = len(impostor) - np.searchsorted(impostor, thresholds, side="right")
+        accepted = _reaching(genuine, thresholds)
+        passed, above = _reaching(impostor, thresholds), _reaching(impostor, thresholds, above=True)
         return cls(accepted[None], passed[None], above[None], np.array([len(genuine)]), np.array([len(impostor)]))
 
     def tar(self, far: Fraction) -> tuple[Float, Int, Int]:
@@ -117,6 +116,12 @@ class Counts:
 def thresholds_of(genuine: Float) -> Float:
     """The distinct values of sorted scores, falling."""
     return np.unique(genuine)[::-1]
+
+
+def _reaching(scores: Float, thresholds: Float, *, above: bool = False) -> Int:
+    """How many of the scores, rising, are at each of the thresholds, falling, or above it."""
+    below = np.searchsorted(scores, thresholds[::-1], side="right" if above else "left")  # faster where both rise
+    return len(scores) - np.ascontiguousarray(below[::-1])
 
 
 def pick(values: Int, at: Int) -> Int:

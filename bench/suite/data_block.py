@@ -59,7 +59,9 @@ class ProtocolSource(Source):
     def _known_by_name(cls, value: Any) -> Any:
         value = {"name": value} if isinstance(value, str) else value
         if isinstance(value, dict) and isinstance(value.get("name"), str):
-            return {**KNOWN_PROTOCOLS.get(value["name"], {}), **value}
+            known = KNOWN_PROTOCOLS.get(value["name"], {})
+            # A format of one's own takes none of the options that another format's reader has.
+            return {**known, **value} if value.get("format", known.get("format")) == known.get("format") else value
         return value
 
 
@@ -68,6 +70,11 @@ KNOWN_PROTOCOLS: dict[str, dict[str, Any]] = {
     "ytf": {"format": "ytf", "path": "ytf"},
     "cfp_fp": {"format": "cfp", "path": "cfp", "set": "FP"},
     "cfp_ff": {"format": "cfp", "path": "cfp", "set": "FF"},
+    "agedb_30": {"format": "bin", "path": "agedb_30.bin"},
+    "calfw": {"format": "bin", "path": "calfw.bin"},
+    "cplfw": {"format": "bin", "path": "cplfw.bin"},
+    "ijbb": {"format": "ijb", "path": "ijbb", "set": "ijbb"},
+    "ijbc": {"format": "ijb", "path": "ijbc", "set": "ijbc"},
 }
 """What a protocol's name alone stands for."""
 

@@ -18,7 +18,7 @@ from bench.data.containers.bin import BinFile, write_bin
 from bench.data.containers.record import RecordFile
 from bench.data.containers.record_writer import write_records
 from bench.data.formats.insightface_bin import consecutive_folds
-from bench.data.protocols import _template_identity
+from bench.data.protocols import template_identity
 from bench.data.types import ImageList, Protocol
 from bench.errors import DataError
 
@@ -144,7 +144,7 @@ class TestBin:
         with tempfile.TemporaryDirectory() as folder:
             found = protocol(bin_of(Path(folder), pairs), folds=2)
             assert compared(found) == pairs
-            _template_identity(found)
+            template_identity(found)
             connected = {a: {b for x, y, s in pairs if s and a in (x, y) for b in (x, y)} | {a} for a in "abcdefg"}
             for _ in pairs:
                 connected = {a: set().union(*(connected[b] for b in group)) for a, group in connected.items()}

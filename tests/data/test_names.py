@@ -35,6 +35,9 @@ IMAGES = ImageList(
         ("李娜", "李娜"),
         ("İpek", "ipek"),
         ("0001", ""),
+        ("n000001", ""),
+        ("id_0042", ""),
+        ("Bo 2", "bo"),
     ],
 )
 def test_names_are_their_letters(name: str, letters: str) -> None:

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from bench.catalog import FORMATS
-from bench.data import _decode, packed
+from bench.data import _decode, packed, parallel
 from bench.data.packed import open_packed, pack
 from bench.data.types import ImageList
 from bench.errors import DataError, StoreError
@@ -120,7 +120,7 @@ def test_processes_give_the_same_bytes_as_one(
     images: ImageList, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = open_packed(tmp_path / "a", pack(images, pixels=8, cache=tmp_path / "a", workers=1))
-    monkeypatch.setattr(packed, "FEW", 0)
+    monkeypatch.setattr(parallel, "FEW", 0)
     monkeypatch.setattr(packed, "CHUNK", 2)
     seen: list[tuple[int, int]] = []
     digest = pack(images, pixels=8, cache=tmp_path / "b", workers=2, progress=lambda *p: seen.append(p))
@@ -166,7 +166,7 @@ def nothing_left(cache: Path) -> bool:
 def test_unreadable_images_are_named_and_nothing_is_left(
     images: ImageList, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
-    monkeypatch.setattr(packed, "FEW", 0)
+    monkeypatch.setattr(parallel, "FEW", 0)
     monkeypatch.setattr(packed, "CHUNK", 2)
     cut = images.root / "ann" / "1.jpg"
     cut.write_bytes(cut.read_bytes()[:-100])
@@ -187,7 +187,7 @@ def test_unreadable_images_are_left_out_only_where_that_is_asked_for(
 ) -> None:
     whole = open_packed(tmp_path, pack(images, pixels=8, cache=tmp_path))
     untouched = pack(images, pixels=8, cache=tmp_path, on_bad_image="skip")
-    monkeypatch.setattr(packed, "FEW", 0)
+    monkeypatch.setattr(parallel, "FEW", 0)
     monkeypatch.setattr(packed, "CHUNK", 2)
     for file in ("ann/1.jpg", "ann/2.bmp"):
         (images.root / file).write_bytes(b"")
@@ -240,7 +240,7 @@ class Jar:
 def test_images_in_a_container_are_packed_as_files_are(
     images: ImageList, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packed, "FEW", 0)
+    monkeypatch.setattr(parallel, "FEW", 0)
     monkeypatch.setattr(packed, "CHUNK", 2)
     plain = open_packed(tmp_path, pack(images, pixels=6, cache=tmp_path))
     (images.root / "jar").write_text("a")

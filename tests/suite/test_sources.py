@@ -77,3 +77,10 @@ def test_a_column_that_nothing_would_fill_is_a_mistake(tmp_path: Path) -> None:
     assert "report.metrics[0]: unknown metric 'acuracy'; did you mean 'accuracy'?" in text
     assert "report.metrics[1]: unknown metric 'tar_at_far_1e-5'; did you mean 'tar_at_far_1e-3'?" in text
     load(tmp_path, "report: {metrics: [tar_at_far_1e-5, rank_1]}\nevaluation: {far: [1e-5]}")
+
+
+def test_a_known_name_with_another_format_takes_that_formats_options_only(tmp_path: Path) -> None:
+    data = load(tmp_path, "data: {protocols: [{name: cfp_fp, format: bin, path: cfp_fp.bin}]}")
+    (found,) = data.protocols  # type: ignore[attr-defined]
+    assert "set" not in found.format_options
+    assert found.format_options["folds"] == 10

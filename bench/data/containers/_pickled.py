@@ -10,11 +10,9 @@ from __future__ import annotations
 import math
 import mmap
 import pickletools
-from dataclasses import dataclass
-from typing import IO, Literal, cast
+from typing import IO, cast
 
-import numpy as np
-import numpy.typing as npt
+from bench.data.containers._pickle_values import Array, Dtype, Name, RefusedError, Span, brief, described, told
 
 # A value costs up to 200 bytes of memory. Images spend more bytes an opcode than this, even as arrays of 30 opcodes.
 BYTES_PER_OPCODE = 16
@@ -23,64 +21,6 @@ LARGEST_INTEGER = 2**63
 MOST_DIMENSIONS = 4
 BYTE_ORDERS = ("<", ">", "|", "=")
 NUMBERS = frozenset({"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"})
-
-
-class RefusedError(ValueError):
-    """What a pickle holds that is refused, by name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Bytes or text of a pickle, by place: ``start`` to ``stop`` in the file.
-
-    ``latin1``: bytes that are spelled as text, one character a byte, as Python 3 does in old protocols; ``size`` counts
-    the bytes they stand for.
-    """
-
-    start: int
-    stop: int
-    kind: Literal["bytes", "text", "latin1"]
-    size: int
-
-    def bytes_in(self, data: mmap.mmap) -> bytes:
-        found = data[self.start : self.stop]
-        return found.decode().encode("latin-1") if self.kind == "latin1" else found
-
-
-@dataclass(slots=True)
-class Array:
-    """A numeric numpy array whose bytes are in the file; without ``dtype`` while a pickle still puts it together."""
-
-    dtype: np.dtype[np.generic] | None = None
-    shape: tuple[int, ...] = ()
-    fortran: bool = False
-    data: Span | None = None
-
-    def numbers_in(self, data: mmap.mmap) -> npt.NDArray[np.generic]:
-        if self.dtype is None or self.data is None:
-            raise RefusedError("holds an array without content")
-        order: Literal["F", "C"] = "F" if self.fortran else "C"
-        return np.frombuffer(self.data.bytes_in(data), self.dtype).reshape(self.shape, order=order)
-
-
-@dataclass(slots=True)
-class _Dtype:
-    """A numpy dtype; its byte order is told in a second step."""
-
-    code: str
-    order: str = "="
-
-    @property
-    def dtype(self) -> np.dtype[np.generic]:
-        return np.dtype(self.code).newbyteorder(self.order)  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True, slots=True)
-class _Name:
-    """A name that a pickle would import; only a few are admitted, and none is imported."""
-
-    text: str
-
 
 # As NumPy 1 spells them; NumPy 2 says numpy._core.
 _ADMITTED = frozenset(
@@ -118,7 +58,7 @@ def read_pickle(data: mmap.mmap) -> object:
     except RefusedError:
         raise
     except (ValueError, OverflowError) as error:  # genops on what is no pickle, or a part of one
-        raise RefusedError(f"not a whole pickle ({_brief(error)})") from None
+        raise RefusedError(f"not a whole pickle ({brief(error)})") from None
     if rest := len(data) - data.tell():
         raise RefusedError(f"has {rest} bytes after the end of the pickle")
     return machine.result
@@ -152,12 +92,13 @@ class _Machine:
             self.memo[argument] = self._top()
         elif isinstance(argument, int) and name in ("BINGET", "LONG_BINGET", "GET"):
             if argument not in self.memo:
-                raise RefusedError(f"not a whole pickle (nothing is remembered as {argument} at byte {at})")
+                raise RefusedError(f"not a whole pickle (nothing is remembered as {brief(argument)} at byte {at})")
             self.stack.append(self.memo[argument])
         else:
             self._step(name, argument, at)
 
     def _step(self, name: str, argument: object, at: int) -> None:
+        """The opcodes that are rarer than one an image."""
         match name:
             case "PROTO" | "FRAME":
                 pass
@@ -191,8 +132,8 @@ class _Machine:
                 if self.stack or self.marks:
                     raise RefusedError("not a whole pickle (values are left over)")
             case _:
-                told = "" if argument is None else f" {_brief(argument)}"
-                raise RefusedError(f"refused the opcode {name}{told}{_ADVICE}")
+                with_argument = "" if argument is None else f" {brief(argument)}"
+                raise RefusedError(f"refused the opcode {name}{with_argument}{_ADVICE}")
 
     def _take(self, count: int) -> list[object]:
         floor = self.marks[-1] if self.marks else 0
@@ -228,39 +169,33 @@ class _Machine:
 
     def _called(self, function: object, arguments: object) -> object:
         """What one of the admitted functions makes of its arguments, checked; none of them is called."""
-        match (function.text if isinstance(function, _Name) else ""), arguments:
+        match (function.text if isinstance(function, Name) else ""), arguments:
             case "_codecs.encode", (Span(kind="text") as text, Span() as coding) if self._short(coding) == "latin1":
                 return self._latin1(text)
             case "numpy.dtype", (Span() as code, int(), int()) if self._short(code) in NUMBERS:
-                return _Dtype(self._short(code))
-            case "numpy.core.multiarray._reconstruct", (_Name(text="numpy.ndarray"), (0,), Span()):
+                return Dtype(self._short(code))
+            case "numpy.core.multiarray._reconstruct", (Name(text="numpy.ndarray"), (0,), Span()):
                 return Array()
-            case "numpy.core.numeric._frombuffer", (Span() as raw, _Dtype() as kind, tuple() as shape, Span() as order):
+            case "numpy.core.numeric._frombuffer", (Span() as raw, Dtype() as kind, tuple() as shape, Span() as order):
                 return self._filled(Array(), kind, shape, self._short(order) == "F", raw)
-            case "numpy.core.multiarray.scalar", (_Dtype() as kind, Span() as raw):
+            case "numpy.core.multiarray.scalar", (Dtype() as kind, Span() as raw):
                 return self._filled(Array(), kind, (), False, raw).numbers_in(self.data).item()
-        raise RefusedError(f"refused to call {described(function)} with {_told(arguments)}")
+        raise RefusedError(f"refused to call {described(function)} with {told(arguments)}")
 
     def _build(self, target: object, state: object) -> None:
         match target, state:
-            case _Dtype(), (int(), Span() as order, None, None, None, *_) if self._short(order) in ("<", ">", "|", "="):
+            case Dtype(), (int(), Span() as order, None, None, None, *_) if self._short(order) in BYTE_ORDERS:
                 target.order = self._short(order)
-            case Array(dtype=None), (
-                int(),
-                tuple() as shape,
-                _Dtype() as kind,
-                bool() | 0 | 1 as fortran,
-                Span() as raw,
-            ):
+            case Array(dtype=None), (int(), tuple() as shape, Dtype() as kind, int() as fortran, Span() as raw):
                 self._filled(target, kind, shape, bool(fortran), raw)
             case _:
-                raise RefusedError(f"refused to set a state on {described(target)}: {_told(state)}")
+                raise RefusedError(f"refused to set a state on {described(target)}: {told(state)}")
 
-    def _filled(self, array: Array, kind: _Dtype, shape: tuple[object, ...], fortran: bool, raw: Span) -> Array:
+    def _filled(self, array: Array, kind: Dtype, shape: tuple[object, ...], fortran: bool, raw: Span) -> Array:
         """The array with its content, once the shape is known to hold as many bytes as there are."""
         sizes = [size for size in shape if type(size) is int and 0 <= size < 2**31]
         if len(sizes) != len(shape) or len(shape) > MOST_DIMENSIONS:
-            raise RefusedError(f"refused an array of shape {_told(shape)}")
+            raise RefusedError(f"refused an array of shape {told(shape)}")
         needed = math.prod(sizes) * kind.dtype.itemsize
         if needed != raw.size:
             raise RefusedError(
@@ -277,36 +212,8 @@ class _Machine:
         return Span(text.start, text.stop, "latin1", size)
 
 
-def described(value: object) -> str:
-    """What a value is, in words."""
-    match value:
-        case _Name():
-            return _brief(value.text)
-        case _Dtype():
-            return "a dtype"
-        case Array():
-            return f"an array of shape {value.shape}"
-        case Span():
-            return f"{'text' if value.kind == 'text' else 'bytes'} of length {value.size}"
-        case list() | tuple():
-            return f"a {type(value).__name__} of {len(value)}"
-    return repr(value)
-
-
-def _admitted(name: str) -> _Name:
+def _admitted(name: str) -> Name:
     known = name.replace("numpy._core.", "numpy.core.", 1)
     if known not in _ADMITTED:
-        raise RefusedError(f"refused the name {_brief(name)}{_ADVICE}")
-    return _Name(known)
-
-
-def _told(value: object) -> str:
-    """A value for a message, one level deep."""
-    if isinstance(value, tuple):
-        return f"({', '.join(described(v) for v in value[:8])}{', …' if len(value) > 8 else ''})"
-    return described(value)
-
-
-def _brief(value: object) -> str:
-    text = " ".join(ascii(value)[1:-1].split() if isinstance(value, str) else str(value).split())
-    return text if len(text) <= 100 else f"{text[:100]}…"
+        raise RefusedError(f"refused the name {brief(name)}{_ADVICE}")
+    return Name(known)

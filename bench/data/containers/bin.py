@@ -16,7 +16,8 @@ import numpy as np
 
 from bench.data.cache import some
 from bench.data.containers._files import Version, mapped, version, written_whole
-from bench.data.containers._pickled import Array, RefusedError, Span, described, read_pickle
+from bench.data.containers._pickle_values import Array, RefusedError, Span, described
+from bench.data.containers._pickled import read_pickle
 from bench.data.types import Bool, Pixels
 from bench.errors import DataError
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,7 +19,7 @@ from bench.data.synthetic.pairs import Item, across, alike
 from bench.data.synthetic.render import CHUNK, Shot, render
 from bench.data.synthetic.spec import GENERATOR_VERSION, SyntheticSpec, fold_of
 from bench.data.synthetic.views import REGIMES, video
-from bench.errors import DataError
+from bench.data.whole import new_folder
 
 JPEG = {"quality": 92, "subsampling": 0}
 WORKERS = 2
@@ -36,21 +34,11 @@ def write_synthetic(folder: Path, spec: SyntheticSpec, progress: Progress | None
     ``progress`` is told (images written, images in all). Raises ``DataError`` if ``folder`` exists and is not an
     empty folder, or cannot be written.
     """
-    folder = Path(folder)
-    unfinished = folder.parent / f".{folder.name}.{uuid.uuid4().hex}.unfinished"
-    try:
-        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-            raise DataError(f"{folder}: exists already and is not an empty folder; name another, or remove it first")
-        unfinished.mkdir(parents=True)
+    with new_folder(Path(folder), "synthetic faces") as unfinished:
         _write_images(unfinished, spec, progress)
         for path, text in texts(spec).items():
             _write_text(unfinished / path, text)
         _reach_disk()
-        unfinished.replace(folder)
-    except OSError as e:
-        raise DataError(f"{folder}: cannot write synthetic faces: {e.strerror or e}") from e
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def files(spec: SyntheticSpec) -> Iterator[File]:

@@ -7,6 +7,7 @@ import functools
 import pickle
 import struct
 import tempfile
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -312,6 +313,19 @@ class TestBrokenFiles:
         rec = twin.write(tmp_path, {0: twin.header(0.0, key=2**64 - 1) + b"a"})
         rec.with_suffix(".idx").unlink()
         assert "id 18446744073709551615 is too large" in refusal(rec)
+
+    @pytest.mark.parametrize(("at", "word"), [(4, 2**29 - 1), (4, 1 << 29 | 2**29 - 4), (8, 2**32 - 1)])
+    @pytest.mark.parametrize("indexed", [True, False])
+    def test_lies_about_lengths_cost_no_memory(self, tmp_path: Path, at: int, word: int, indexed: bool) -> None:
+        rec = four(tmp_path)
+        set_bytes(rec, at, struct.pack("<I", word))
+        if not indexed:
+            rec.with_suffix(".idx").unlink()
+        tracemalloc.start()
+        refusal(rec)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 2**20
 
     @settings(max_examples=100, deadline=None)
     @given(st.data())

@@ -1,0 +1,1 @@
+"""What a path is, whether a source is sound: told, never changed."""
