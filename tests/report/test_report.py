@@ -149,7 +149,7 @@ def test_accept_rates_match_a_plain_loop() -> None:
 
 def test_the_whole_report_is_self_contained_and_repeats_byte_for_byte(tmp_path: Path) -> None:
     store = small(
-        tmp_path, seeds=(0, 1), protocols=("lfw",), failed={FAILED: "broke <script>alert(1)</script>"},
+        tmp_path, strengths=(0.0, 0.05, 0.1), protocols=("lfw",), failed={FAILED: "broke <script>alert(1)</script>"},
         plan={"warnings": ["twin cells <i>"]},
     )  # fmt: skip
     first = {path: path.read_bytes() for path in write_report(store, "made_up").files}
