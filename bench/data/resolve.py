@@ -22,7 +22,7 @@ from bench.data.synthetic.spec import SyntheticSpec
 from bench.data.types import ImageList, Protocol
 from bench.data.union import unite
 from bench.errors import DataError
-from bench.suite.data_block import Data, ImageSource, ProtocolSource, Source
+from bench.suite.data_block import KNOWN_PROTOCOLS, Data, ImageSource, ProtocolSource, Source
 
 Tell = Callable[[str, int, int], None]
 
@@ -54,6 +54,13 @@ class _Preparation:
     def progress(self, what: str) -> Callable[[int, int], None]:
         return lambda done, total: self.tell(what, done, total) if self.tell else None
 
+    def told_otherwise(self, source: ProtocolSource) -> None:
+        """An option such as a number of frames changes every score, and the column's name does not show it."""
+        usual = {**FORMATS.get(source.format).defaults, **KNOWN_PROTOCOLS.get(source.name, {})}
+        other = [f"{key} {value}" for key, value in source.format_options.items() if value != usual.get(key)]
+        if other:
+            self.notes[f"{source.name}: read with {', '.join(other)}"] = None
+
     def skipped(self, name: str, images: tuple[str, ...]) -> None:
         if images:
             self.notes[f"{name}: {len(images)} unreadable images are left out, the first is {images[0]}"] = None
@@ -73,6 +80,7 @@ def prepare(data: Data, *, cache: Path | None = None, tell: Tell | None = None) 
     for source in data.protocols:
         protocol: Protocol = read_source(source, doing.root)
         check_facts(source, protocol, doing.root, doing.notes)
+        doing.told_otherwise(source)
         leaks += _leaks(data, training, source, protocol, doing)
         digests[source.name] = pack_protocol(
             protocol,

@@ -24,11 +24,22 @@ Two rows, seed by seed, on the same pairs::
     found.effect, found.low, found.high, found.p
 """
 
+from bench.evaluation.all_pairs import AllPairs, all_pairs, all_pairs_intervals
 from bench.evaluation.bootstrap import Interval, bootstrap_intervals, bootstrap_replicates
 from bench.evaluation.comparison import compare_rows, compare_table, holm
 from bench.evaluation.counts import NIST_2016, DetectionCost
 from bench.evaluation.embeddings import evaluate_embeddings, evaluate_scores
 from bench.evaluation.folds import FoldAccuracy, kfold_accuracy
+from bench.evaluation.geometry import Geometry, measure
+from bench.evaluation.geometry_intervals import geometry_intervals
+from bench.evaluation.identification import (
+    Identification,
+    gallery_and_probes,
+    identification_intervals,
+    identify,
+    search,
+    search_within,
+)
 from bench.evaluation.iqm import interquartile_mean, iqm_interval
 from bench.evaluation.pair_tests import delong, mcnemar
 from bench.evaluation.paired import Comparison, PairedScores
@@ -53,16 +64,21 @@ from bench.evaluation.verification import (
 
 __all__ = [
     "NIST_2016",
+    "AllPairs",
     "Comparison",
     "DetectionCost",
     "FoldAccuracy",
     "FoundProtocol",
+    "Geometry",
+    "Identification",
     "Interval",
     "Measures",
     "PairedScores",
     "Roc",
     "TarAtFar",
     "Verification",
+    "all_pairs",
+    "all_pairs_intervals",
     "auc",
     "bootstrap_intervals",
     "bootstrap_people",
@@ -78,14 +94,21 @@ __all__ = [
     "evaluate_embeddings",
     "evaluate_scores",
     "find_protocols",
+    "gallery_and_probes",
+    "geometry_intervals",
     "holm",
+    "identification_intervals",
+    "identify",
     "interquartile_mean",
     "iqm_interval",
     "kfold_accuracy",
     "mcnemar",
+    "measure",
     "min_dcf",
     "rank_rows",
     "roc",
+    "search",
+    "search_within",
     "sign_flip",
     "tar_at_far",
     "verify",

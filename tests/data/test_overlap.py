@@ -96,3 +96,11 @@ def test_the_people_that_real_sets_share() -> None:
     cfp = FORMATS.get("cfp_images").function(layouts.SHARED / "cfp").identities
     lfw = FORMATS.get("lfw_images").function(layouts.SHARED / "lfw").identities
     assert len(people_in_both(cfp, lfw)) == 176
+
+
+def test_an_option_that_changes_every_score_is_told(tmp_path: Path) -> None:
+    layouts.ytf(tmp_path / "ytf")
+    layouts.image_folder(tmp_path / "train", {"ned_stark": 2})
+    protocols = [{"name": "ytf", "frames": 3}, {"name": "whole", "format": "ytf", "path": "ytf"}]
+    found = prepare(Data(root=str(tmp_path), pixels=16, protocols=protocols), cache=tmp_path / "cache")
+    assert found.notes == ("ytf: read with frames 3",)
