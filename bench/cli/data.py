@@ -170,7 +170,8 @@ def verify(
         if remarks:
             say("\nremarks, which official lists give cause to as well")
             _findings(remarks)
-        say("\nsound" if found.sound else f"\n{sum(bool(p.count) for p in found.problems)} kinds of problems")
+        unsound = sum(bool(problem.count) for problem in found.problems)
+        say("\nsound" if found.sound else f"\nnot sound: {unsound} of {len(found.problems)} checks found something")
     if not found.sound:
         raise typer.Exit(1)
 

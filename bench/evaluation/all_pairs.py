@@ -215,7 +215,10 @@ class _Pairs:
 
 
 class _Top:
-    """How often each score occurs among the impostors, from 1 down to a floor above which ``needed`` of them lie."""
+    """How often each impostor score occurs, from 1 down to a floor: the ``needed``-th highest score so far.
+
+    What lies at the floor or below can no longer change which scores are the ``needed`` highest, so it is not counted.
+    """
 
     def __init__(self, needed: int, pairs: _Pairs) -> None:
         import torch
@@ -228,7 +231,7 @@ class _Top:
             self.counts.view(-1).index_add_(0, found, torch.ones_like(found))
             seen, fresh = seen + len(found), fresh + len(found)
             if seen >= needed and fresh >= max(needed, _REFRESH):
-                floor, fresh = _product_above(self.ranked([needed])[0] + 1), 0
+                floor, fresh = _product_above(self.ranked([needed])[0]), 0
 
     def ranked(self, ranks: list[int]) -> list[int]:
         """The scores of these ranks (1 is the highest, ``needed`` the last known), in steps below a score of 1."""

@@ -74,6 +74,15 @@ class TestRec:
         (tmp_path / "property").write_text("9,112,112\n")
         assert rec(tmp_path).identities == ("0", "3", "7")
 
+    @pytest.mark.parametrize(
+        ("names", "problem"), [("ann\n", "names 1 people, from label 0"), ("ann\nann\n", "names 'ann' more than once")]
+    )
+    def test_names_that_do_not_fit_the_labels_are_refused(self, tmp_path: Path, names: str, problem: str) -> None:
+        write_records(tmp_path / "train.rec", [(b"x", 0), (b"y", 1)])
+        (tmp_path / "identities.txt").write_text(names)
+        with pytest.raises(DataError, match=problem):
+            FORMATS.get("rec").function(tmp_path)
+
     @pytest.mark.parametrize("text", [b"", b"9", b"9,112", b"9;112;112", b"-9,112,112", b"\xff", b"9" * 50 + b",1,1"])
     def test_a_property_file_of_another_kind_is_refused(self, tmp_path: Path, text: bytes) -> None:
         (three_people(tmp_path) / "property").write_bytes(text)

@@ -67,6 +67,7 @@ def test_a_folder_written_as_records_and_back_holds_the_same_bytes_and_people(
     assert (done.images, done.identities) == (6, 4)
     records = images_of(read("rec", tmp_path / "rec"))
     assert groups(records) == groups(people)
+    assert (records.identities, records.named) == (people.identities, True)
     assert (tmp_path / "rec" / "property").read_text() == "4,8,8"
     assert (tmp_path / "rec" / "identities.txt").read_text(encoding="utf-8").splitlines() == list(people.identities)
     convert(records, tmp_path / "back", "folder")
@@ -78,6 +79,7 @@ def test_a_folder_written_as_records_and_back_holds_the_same_bytes_and_people(
 def test_people_without_names_keep_their_order_as_folders(tmp_path: Path) -> None:
     many = images_of(read("folder", layouts.image_folder(tmp_path / "in", {f"p{i:02d}": 1 for i in range(12)})))
     convert(many, tmp_path / "rec", "rec")
+    (tmp_path / "rec" / "identities.txt").unlink()
     convert(read("rec", tmp_path / "rec"), tmp_path / "back", "folder")
     back = images_of(read("folder", tmp_path / "back"))
     assert back.identities == tuple(f"{i:02d}" for i in range(12))

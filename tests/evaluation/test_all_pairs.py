@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bench.errors import DataError, DeviceError
 from bench.evaluation import all_pairs as module
 from bench.evaluation.all_pairs import all_pairs, all_pairs_intervals
+from bench.evaluation.cosines import PRODUCT_UNIT, STEPS
 from bench.evaluation.resampling import draw_people
 from bench.evaluation.verification import tar_at_far
 from tests.evaluation.exact import slow_cosine, slow_rate
@@ -73,6 +74,28 @@ def test_a_floor_that_rises_after_each_tile_loses_no_score(monkeypatch):
         kinds = [np.array([s for s, p, q in pairs if (p == q) == kind], float) for kind in (True, False)]
         for far in ("1e-2", "1e-1", "6e-1"):
             assert all_pairs(embeddings, identity, fars=[far], tile=5).tar_at_far == (tar_at_far(*kinds, far),)
+
+
+class Tiles:
+    """Products whose scores are these steps below 1."""
+
+    rows = torch.zeros(1, 1, dtype=torch.int32)
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def tiles(self, *, genuine):
+        for part in self.steps:
+            yield 0, 0, (STEPS - torch.from_numpy(part).double()) * PRODUCT_UNIT
+
+
+@pytest.mark.parametrize("start", [0, 4090, STEPS - 5, 2 * STEPS - 11])
+def test_every_rank_is_found_among_neighbouring_scores(monkeypatch, start):
+    monkeypatch.setattr(module, "_REFRESH", 1)
+    steps = start + np.random.default_rng(start).integers(0, 12, (30, 1, 9))
+    expected = np.sort(steps.ravel())
+    for needed in (1, 5, 40):
+        assert module._Top(needed, Tiles(steps)).ranked([*range(1, needed + 1)]) == expected[:needed].tolist()
 
 
 def test_tile_order_of_rows_length_and_names_of_people_change_no_bit():

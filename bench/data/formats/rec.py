@@ -8,6 +8,7 @@ import numpy as np
 
 from bench.catalog import FORMATS
 from bench.data.containers.record import RecordFile
+from bench.data.formats._lists import lines_of
 from bench.data.types import ImageList
 from bench.errors import DataError
 
@@ -21,8 +22,9 @@ from bench.errors import DataError
 def rec(root: Path) -> ImageList:
     """Reads ROOT/train.rec or the file ROOT; a person is called by the label's number as text.
 
-    Raises DataError for broken records, labels that are no identities, and labels that ROOT/property
-    (``classes,height,width``) has no room for.
+    Where ``identities.txt`` lies beside it, a name a line, line n is the name of label n − 1. Raises DataError for broken
+    records, labels that are no identities, and labels that ``property`` (``classes,height,width``) or the names have no
+    room for.
     """
     file = root / "train.rec" if root.is_dir() else root
     if not file.is_file():
@@ -32,16 +34,30 @@ def rec(root: Path) -> ImageList:
     classes = _classes(file.with_name("property"))
     if classes is not None and labels.max() >= classes:
         raise DataError(f"{file}: found label {labels.max()}, property promises {classes} classes, from 0")
+    names = _names(file.with_name("identities.txt"))
+    if names is not None and labels.max() >= len(names):
+        raise DataError(f"{file}: found label {labels.max()}, identities.txt names {len(names)} people, from label 0")
     people, labels = np.unique(labels, return_inverse=True)
     width = len(str(keys[-1]))
     return ImageList(
         root=file,
         files=tuple([f"{key:0{width}d}" for key in keys.tolist()]),
         labels=labels.astype(np.int64),
-        identities=tuple(map(str, people.tolist())),
+        identities=tuple(str(label) if names is None else names[label] for label in people.tolist()),
         container=container,
-        named=False,
+        named=names is not None,
     )
+
+
+def _names(file: Path) -> list[str] | None:
+    """The name of each label; None where no file tells. Raises DataError for a name that two labels have."""
+    if not file.exists():
+        return None
+    names = [name for _, name in lines_of(file)]
+    if len(set(names)) < len(names):
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise DataError(f"{file}: names {twice!r} more than once")
+    return names
 
 
 def _classes(file: Path) -> int | None:
