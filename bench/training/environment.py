@@ -19,7 +19,7 @@ def pick_device(wanted: str) -> torch.device:
     """The device of ``auto``, ``cpu`` or ``cuda``. Raises DeviceError where there is no such device."""
     available = bool(torch.cuda.is_available())  # type: ignore[no-untyped-call,unused-ignore]
     if wanted == "cuda" and not available:
-        raise DeviceError("executor.device is cuda, but this machine has no CUDA device that torch can use")
+        raise DeviceError("cuda is asked for, but this machine has no CUDA device that torch can use")
     return torch.device("cuda" if wanted != "cpu" and available else "cpu")
 
 
