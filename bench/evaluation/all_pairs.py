@@ -225,12 +225,12 @@ class _Top:
 
         # NumPy's zeros take memory only where something is counted.
         self.counts = torch.from_numpy(np.zeros((_BLOCKS, _BLOCK), np.int64)).to(pairs.rows.device)
-        floor, seen, fresh = -np.inf, 0, 0
+        floor, fresh = -np.inf, 0
         for _, _, product in pairs.tiles(genuine=False):
             found = _steps_below_one(product, _places(product, floor))
             self.counts.view(-1).index_add_(0, found, torch.ones_like(found))
-            seen, fresh = seen + len(found), fresh + len(found)
-            if seen >= needed and fresh >= max(needed, _REFRESH):
+            fresh += len(found)
+            if fresh >= max(needed, _REFRESH):
                 floor, fresh = _product_above(self.ranked([needed])[0]), 0
 
     def ranked(self, ranks: list[int]) -> list[int]:
