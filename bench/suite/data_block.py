@@ -60,8 +60,10 @@ class ProtocolSource(Source):
         value = {"name": value} if isinstance(value, str) else value
         if isinstance(value, dict) and isinstance(value.get("name"), str):
             known = KNOWN_PROTOCOLS.get(value["name"], {})
-            # A format of one's own takes none of the options that another format's reader has.
-            return {**known, **value} if value.get("format", known.get("format")) == known.get("format") else value
+            if value.get("format", known.get("format")) != known.get("format"):
+                # Another format's reader does not have these options.
+                known = {key: known[key] for key in ("path",) if key in known}
+            return {**known, **value}
         return value
 
 
