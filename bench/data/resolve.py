@@ -76,12 +76,21 @@ def prepare(data: Data, *, cache: Path | None = None, tell: Tell | None = None) 
     cache = cache or cache_root()
     doing = _Preparation(data_root(data, cache, tell), cache, tell)
     training = training_images(data, doing.root, doing.notes)
-    digests, facts, leaks = {}, {}, []
+    protocols: list[tuple[ProtocolSource, Protocol]] = []
+    leaks: list[str] = []
     for source in data.protocols:
         protocol: Protocol = read_source(source, doing.root)
         check_facts(source, protocol, doing.root, doing.notes)
         doing.told_otherwise(source)
         leaks += _leaks(data, training, source, protocol, doing)
+        protocols.append((source, protocol))
+    if leaks:
+        advice = (
+            "leave them out with `exclude_identities_of`, or say `data.allow_overlap: REASON`, which the report prints"
+        )
+        raise DataError("\n".join([*leaks, advice]))
+    digests, facts = {}, {}
+    for source, protocol in protocols:
         digests[source.name] = pack_protocol(
             protocol,
             pixels=data.pixels,
@@ -96,16 +105,6 @@ def prepare(data: Data, *, cache: Path | None = None, tell: Tell | None = None) 
             "images": len(packed.template),
             "templates": len(packed.template_names),
         }
-    if leaks:
-        raise DataError(
-            "\n".join(
-                [
-                    *leaks,
-                    "leave them out with `exclude_identities_of`, or say `data.allow_overlap: REASON`, "
-                    "which the report prints",
-                ]
-            )
-        )
     train = pack(
         training,
         pixels=data.pixels,

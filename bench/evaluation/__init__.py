@@ -16,6 +16,12 @@ Embeddings of any model on a protocol, matched by the images' names, as ``bench 
     record, scores = evaluate_embeddings(lfw.protocol, names, embeddings, measures=Measures(bootstrap=1000))
     record["metrics"]["tar_at_far_1e-3"], record["intervals"]["accuracy"]
 
+Every template of a test set against every other (not exported here, as its module has its name)::
+
+    from bench.evaluation.all_pairs import all_pairs
+
+    all_pairs(embeddings, identity, fars=["1e-5"]).metrics()
+
 Two rows, seed by seed, on the same pairs::
 
     from bench.evaluation import PairedScores, compare_rows
@@ -24,7 +30,6 @@ Two rows, seed by seed, on the same pairs::
     found.effect, found.low, found.high, found.p
 """
 
-from bench.evaluation.all_pairs import AllPairs, all_pairs, all_pairs_intervals
 from bench.evaluation.bootstrap import Interval, bootstrap_intervals, bootstrap_replicates
 from bench.evaluation.comparison import compare_rows, compare_table, holm
 from bench.evaluation.counts import NIST_2016, DetectionCost
@@ -64,7 +69,6 @@ from bench.evaluation.verification import (
 
 __all__ = [
     "NIST_2016",
-    "AllPairs",
     "Comparison",
     "DetectionCost",
     "FoldAccuracy",
@@ -77,8 +81,6 @@ __all__ = [
     "Roc",
     "TarAtFar",
     "Verification",
-    "all_pairs",
-    "all_pairs_intervals",
     "auc",
     "bootstrap_intervals",
     "bootstrap_people",

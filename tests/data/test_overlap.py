@@ -39,6 +39,13 @@ def test_a_person_in_both_is_an_error_by_name(root: Path) -> None:
         prepared(root)
 
 
+def test_a_leak_is_told_before_anything_is_decoded(root: Path) -> None:
+    layouts.image_folder(root / "train", {"ANN lee": 1})
+    with pytest.raises(DataError, match="share 1 people"):
+        prepared(root)
+    assert not (root.parent / "cache" / "packed").exists()
+
+
 def test_an_image_in_both_is_an_error_whatever_it_is_called(root: Path) -> None:
     shutil.copy(next((root / "lfw").rglob("*.jpg")), root / "train" / "ned_stark" / "copy.jpg")
     with pytest.raises(DataError, match=r"share 1 images by content \(ned_stark/copy.jpg\)"):
