@@ -144,7 +144,7 @@ def test_lists_and_schema_need_no_data(place, what):
 
 def test_an_interrupt_checkpoints_and_the_same_command_goes_on_to_the_same_bits(place, ran):
     folder, root, cache = place
-    text = SUITE.replace("name: tiny", "name: long").replace("epochs: 2", "epochs: 30")
+    text = SUITE.replace("name: tiny", "name: long").replace("epochs: 2", "epochs: 120")
     suite = write_suite(folder / "long.yaml", root, text)
     words = ["run", str(suite), "--no-track", "--results", "stopped"]
     environment = {"PATH": "", "BENCH_CACHE": str(cache), "HOME": str(folder)}
