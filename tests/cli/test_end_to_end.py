@@ -144,12 +144,18 @@ def test_lists_and_schema_need_no_data(place, what):
 
 def test_an_interrupt_checkpoints_and_the_same_command_goes_on_to_the_same_bits(place, ran):
     folder, root, cache = place
-    text = SUITE.replace("name: tiny", "name: long").replace("epochs: 2", "epochs: 120")
+    text = SUITE.replace("name: tiny", "name: long").replace("epochs: 2", "epochs: 60")
     suite = write_suite(folder / "long.yaml", root, text)
     words = ["run", str(suite), "--no-track", "--results", "stopped"]
     environment = {"PATH": "", "BENCH_CACHE": str(cache), "HOME": str(folder)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench", *words], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "bench", *words],
+        cwd=folder,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that runs the tests in the background has them, and all that they start, ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     events = folder / "stopped" / "runs"
     deadline = time.monotonic() + 120
