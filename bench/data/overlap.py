@@ -6,9 +6,12 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from bench.data.cache import image_digests
 from bench.data.names import normalise
 from bench.data.types import ImageList
+from bench.data.union import Union
 
 SHOWN = 5
 
@@ -16,7 +19,7 @@ SHOWN = 5
 @dataclass(frozen=True)
 class Overlap:
     """``people``: names in both, as the first set spells them; ``images``: the first set's files whose bytes are an
-    image of the second too. ``compared``: False where one of the sets names nobody, so that only images were compared.
+    image of the second too. ``compared``: False where a source names nobody, so that its people were not compared.
     """
 
     people: tuple[str, ...]
@@ -48,11 +51,21 @@ def images_in_both(files: Iterable[str], digests: Iterable[str], others: Collect
 
 
 def overlap(training: ImageList, images: ImageList, people: tuple[str, ...], *, cache: Path) -> Overlap:
-    """People of the training set who are among ``people`` too, and its images that are among ``images``."""
-    compared = training.named and images.named
+    """People of the training set who are among ``people`` too, and its images that are among ``images``.
+
+    Of a union that names some of its people, those are compared.
+    """
     digests = [image_digests(source, cache=cache) for source in (training, images)]
     return Overlap(
-        people_in_both(training.identities, people) if compared else (),
+        people_in_both(_named(training), people) if images.named else (),
         images_in_both(training.files, *digests),
-        compared,
+        training.named and images.named,
     )
+
+
+def _named(images: ImageList) -> tuple[str, ...]:
+    """The people whom a source names, in its order."""
+    if not isinstance(images.container, Union):
+        return images.identities if images.named else ()
+    known = [np.unique(part.labels) for part in images.container.split(images) if part.named]
+    return tuple(images.identities[person] for person in np.unique(np.concatenate(known))) if known else ()

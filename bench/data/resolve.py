@@ -165,8 +165,13 @@ def training_images(data: Data, root: Path, notes: dict[str, None]) -> ImageList
     train = data.train
     parts = [_one_source(source, root, notes) for source in train.sources]
     images = unite(parts, people=train.people) if train.people else parts[0]
-    excluded = {normalise(name) for source in train.exclude_identities_of for name in people_of(source, root)}
-    if excluded - {""}:
+    excluded: set[str] = set()
+    for source in train.exclude_identities_of:
+        people = {normalise(name) for name in people_of(source, root)} - {""}
+        if not people:
+            raise DataError(f"exclude_identities_of: {root / source.path} ({source.format}) names nobody to leave out")
+        excluded |= people
+    if excluded:
         if not images.named:
             raise DataError(f"{images.where} names nobody, so exclude_identities_of cannot leave anybody out of it")
         images = filter_images(images, exclude=excluded)
@@ -213,8 +218,8 @@ def _leaks(
     found = overlap(training, protocol.images, people_of(source, doing.root), cache=doing.cache)
     if not found.compared:
         doing.notes[
-            f"{source.name}: training and test people could not be compared by name (one of the sets names nobody), "
-            "only images by content"
+            f"{source.name}: not all training and test people could be compared by name (a source names nobody); "
+            "images were compared by content"
         ] = None
     if not found:
         return []

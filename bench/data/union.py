@@ -19,9 +19,12 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Union:
-    """The container of a union: an image is called ``NUMBER/NAME``, NUMBER being its source's place from 0."""
+    """The container of a union: an image is called ``NUMBER/NAME``, NUMBER being its source's place from 0.
 
-    parts: tuple[tuple[Path, Container | None], ...]
+    ``parts``: of each source its root, its container, and whether it names its people.
+    """
+
+    parts: tuple[tuple[Path, Container | None, bool], ...]
 
     @property
     def path(self) -> Path:
@@ -29,11 +32,11 @@ class Union:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        return tuple(file for _, container in self.parts if container is not None for file in container.files)
+        return tuple(file for _, container, _ in self.parts if container is not None for file in container.files)
 
     def read(self, name: str) -> bytes | Pixels:
         number, _, inner = name.partition("/")
-        root, container = self.parts[int(number)]
+        root, container, _ = self.parts[int(number)]
         return ImageList(root, (inner,), np.zeros(1, np.int64), ("",), container).read(inner)
 
     def split(self, images: ImageList) -> list[ImageList]:
@@ -43,10 +46,11 @@ class Union:
             raise ValueError("the images of a union stand source by source")
         lists = []
         for number in np.unique(owner).tolist():
-            root, container = self.parts[number]
+            root, container, named = self.parts[number]
             rows = np.flatnonzero(owner == number)
             files = tuple(images.files[row].partition("/")[2] for row in rows)
-            lists.append(replace(images, root=root, files=files, labels=images.labels[rows], container=container))
+            labels = images.labels[rows]
+            lists.append(replace(images, root=root, files=files, labels=labels, container=container, named=named))
         return lists
 
 
@@ -96,6 +100,6 @@ def unite(sources: Sequence[ImageList], *, people: Literal["different", "by_name
             ]
         ),
         identities=identities,
-        container=Union(tuple((source.root, source.container) for source in sources)),
+        container=Union(tuple((source.root, source.container, source.named) for source in sources)),
         named=not nameless,
     )

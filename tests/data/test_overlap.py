@@ -11,6 +11,7 @@ import pytest
 
 from bench.catalog import FORMATS
 from bench.catalog.facts import disagreements
+from bench.data.containers.record_writer import write_records
 from bench.data.overlap import people_in_both
 from bench.data.resolve import prepare
 from bench.errors import DataError
@@ -111,3 +112,28 @@ def test_an_option_that_changes_every_score_is_told(tmp_path: Path) -> None:
     protocols = [{"name": "ytf", "frames": 3}, {"name": "whole", "format": "ytf", "path": "ytf"}]
     found = prepare(Data(root=str(tmp_path), pixels=16, protocols=protocols), cache=tmp_path / "cache")
     assert found.notes == ("ytf: read with frames 3",)
+
+
+@pytest.fixture
+def union(root: Path) -> dict[str, Any]:
+    """A source that names its people, and record files that do not."""
+    write_records(root / "train.rec", [(next((root / "train").rglob("*.png")).read_bytes() + b"\0", 0)])
+    return {"union": [{"path": "train"}, {"format": "rec", "path": "train.rec"}], "people": "different"}
+
+
+def test_of_a_union_those_who_have_names_are_compared(root: Path, union: dict[str, Any]) -> None:
+    (note,) = prepared(root, train=union).notes
+    assert note.startswith("lfw: not all training and test people could be compared by name")
+    layouts.image_folder(root / "train", {"ANN lee": 1})
+    with pytest.raises(DataError, match=r"share 1 people by name \(ANN lee\)"):
+        prepared(root, train=union)
+
+
+def test_people_without_names_can_neither_be_left_out_nor_have_others_left_out(
+    root: Path, union: dict[str, Any]
+) -> None:
+    with pytest.raises(DataError, match="names nobody, so exclude_identities_of cannot"):
+        prepared(root, train={**union, "exclude_identities_of": ["lfw"]})
+    nobody = {"name": "x", "format": "rec", "path": "train.rec"}
+    with pytest.raises(DataError, match=r"train.rec \(rec\) names nobody to leave out"):
+        prepared(root, train={"exclude_identities_of": [nobody]})
