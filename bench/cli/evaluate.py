@@ -110,6 +110,8 @@ def evaluate(
         records = {}
         for test in tests:
             records[test.name], found, raw = method.run(test, measures, live.preparing)
+            if test.notes:
+                records[test.name]["notes"]["data"] = "; ".join(test.notes)
             if save_scores is not None:
                 write_bytes(save_scores, npy_bytes(found))
             if save_embeddings is not None and raw is not None:

@@ -20,6 +20,9 @@ from bench.evaluation.parquet import check_memory, read_parquet
 Array = npt.NDArray[Any]
 T = TypeVar("T")
 
+# What zipfile raises of an encrypted member is a RuntimeError, and its subclass of an unknown compression.
+DAMAGED = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
 
 def read_embeddings(path: Path, names: Path | None = None) -> tuple[tuple[str, ...] | None, Array]:
     """Names (N), or None where there are none, and embeddings (N, d) of an ``.npz``, ``.npy`` or ``.parquet`` file.
@@ -152,5 +155,5 @@ def _reading(path: Path, read: Callable[[Path], T]) -> T:
         return read(path)
     except FileNotFoundError:
         raise DataError(f"no file {path}") from None
-    except (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGED as error:
         raise DataError(f"{path} cannot be read: {' '.join(str(error).split())[:300]}") from None

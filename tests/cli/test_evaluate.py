@@ -169,6 +169,17 @@ def test_a_format_and_its_options_stand_for_a_name(place: Path, call: Call, save
     assert record(less, "ytf")["facts"]["images"] == record(less, "ytf")["facts"]["templates"]
 
 
+def test_counts_that_were_allowed_to_differ_stand_in_the_record_and_below_the_table(
+    call: Call, saved: tuple[str, str]
+) -> None:
+    words = ("lfw", "--embeddings", "e.npz", "--option", "facts=lfw", "--bootstrap", "0")
+    _, refused = call(*words, code=1)
+    assert "pairs, lfw has 6,000" in refused
+    allowed = (*words, "--option", "allow_partial=a tiny copy")
+    assert record(call(*allowed, "--json"))["notes"]["data"].endswith("allowed: a tiny copy")
+    assert "allowed: a tiny copy" in " ".join(call(*allowed)[0].split())
+
+
 def test_scores_may_be_distances(place: Path, call: Call, saved: tuple[str, str]) -> None:
     np.savetxt(place / "d.csv", 1 - np.load(place / "s.npy").astype(float), fmt="%.17g")
     found = record(call("lfw", "--scores", "d.csv", "--direction", "distance", *QUICK))
