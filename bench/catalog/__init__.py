@@ -28,7 +28,9 @@ BACKBONES = Registry(
 FORMATS = Registry(
     "format",
     "bench.data.formats",
-    """``function(root: Path, **options) -> ImageList | Protocol``. Trait ``provides``: "training" or "protocol".""",
+    """``function(root: Path, **options) -> ImageList | Protocol``. Traits: ``provides``: "training" or "protocol";
+    ``people``, if lists alone tell: ``(root, **all options) -> names`` of everybody in the data set; ``census``:
+    ``(root) -> counts`` of the whole data set by name, to compare with facts.""",
 )
 AUGMENTATIONS = Registry(
     "augmentation",

@@ -143,12 +143,13 @@ def verify(
     from bench.catalog.facts import FACTS
     from bench.cli.live import Live
     from bench.data.checks import verify as checks
-    from bench.data.source import disagreements_with, parse_options, read_named
+    from bench.data.source import disagreements_with, read_named
     from bench.errors import DataError, UnknownNameError, unknown_name
+    from bench.suite.source import parse_options
 
     if facts is not None and facts not in FACTS:
         raise UnknownNameError(unknown_name("facts", facts, FACTS))
-    options = parse_options(option or [])
+    options = parse_options("--option", option or ())
     try:
         source = read_named(format, path, options)
     except DataError as error:
@@ -189,10 +190,11 @@ def pack(
     from bench.cli.live import Live
     from bench.data.cache import cache_root
     from bench.data.packing import pack_source
-    from bench.data.source import parse_options, read_named
+    from bench.data.source import read_named
+    from bench.suite.source import parse_options
 
     began = time.monotonic()
-    source = read_named(format, path, parse_options(option or []))
+    source = read_named(format, path, parse_options("--option", option or ()))
     with Live(err) as live:
         stored = pack_source(
             source, pixels, cache_root(), on_bad_image=on_bad_image.value, progress=_telling(live, "packing")
@@ -224,9 +226,10 @@ def convert(
     """Write a source as an image folder, a .bin or record files; encoded images are copied byte for byte."""
     from bench.cli.live import Live
     from bench.data.convert import convert as write
-    from bench.data.source import parse_options, read_named
+    from bench.data.source import read_named
+    from bench.suite.source import parse_options
 
-    source = read_named(format, path, parse_options(option or []))
+    source = read_named(format, path, parse_options("--option", option or ()))
     with Live(err) as live:
         done = write(source, to, as_.value, progress=_telling(live, "writing images"))
     pairs = "" if done.pairs is None else f", {done.pairs:,} pairs"
@@ -249,9 +252,10 @@ def overlap(
     """Say which people two data sets share by name, and which images by content. Exit code 1 where they share any."""
     from bench.data import overlap as shared
     from bench.data.cache import cache_root, image_digests
-    from bench.data.source import images_of, parse_options, people_at, read_named
+    from bench.data.source import images_of, people_at, read_named
+    from bench.suite.source import parse_options
 
-    options = parse_options(option_a or []), parse_options(option_b or [])
+    options = parse_options("--option-a", option_a or ()), parse_options("--option-b", option_b or ())
     first, second = people_at(format_a, path_a, options[0]), people_at(format_b, path_b, options[1])
     images: tuple[str, ...] = ()
     if not people_only:

@@ -81,7 +81,7 @@ def evaluate(
     """Evaluate embeddings, scores or a model of any origin on verification protocols."""
     from rich.console import Console
 
-    from bench.cli.evaluate_methods import make_method, one_source, parse_pairs, parse_ranks, parse_rates
+    from bench.cli.evaluate_methods import make_method, one_source, parse_ranks, parse_rates
     from bench.cli.evaluate_table import print_tables
     from bench.cli.live import Live
     from bench.data.cache import cache_root
@@ -89,6 +89,7 @@ def evaluate(
     from bench.evaluation.protocols import find_protocols
     from bench.evaluation.record import Measures
     from bench.store import write_bytes, write_json
+    from bench.suite.source import parse_options
     from bench.training.environment import environment
 
     given = {name: value for name, value in context.params.items() if value not in (None, [], ())}
@@ -103,8 +104,8 @@ def evaluate(
     )
     with Live(Console(stderr=True, highlight=False, soft_wrap=True)) as live:
         tests = find_protocols(
-            protocols or [], root=root, format_name=format_name, options=parse_pairs("--option", option),
-            synthetic=parse_pairs("--synthetic", synthetic), cache=cache_root(), tell=live.preparing,
+            protocols or [], root=root, format_name=format_name, options=parse_options("--option", option or ()),
+            synthetic=parse_options("--synthetic", synthetic or ()), cache=cache_root(), tell=live.preparing,
         )  # fmt: skip
         method = make_method(source, given)
         records = {}

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from bench.errors import BenchError, DataError, Mistake, SuiteError, nearest
-from bench.suite.source import parse_value
+from bench.suite.source import parse_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,22 +63,6 @@ def one_source(given: Options) -> str:
     if problems:
         raise SuiteError(problems)
     return source
-
-
-def parse_pairs(what: str, words: Sequence[str] | None) -> dict[str, Any]:
-    """``["frames=5"]`` as ``{"frames": 5}``: values are read as in a suite. Raises SuiteError."""
-    pairs, mistakes = {}, []
-    for word in words or ():
-        key, equals, value = word.partition("=")
-        try:
-            pairs[key] = parse_value(value)
-        except yaml.YAMLError:
-            equals = ""
-        if not equals or not key:
-            mistakes.append(_mistake(what, f"must be KEY=VALUE, found {word!r}"))
-    if mistakes:
-        raise SuiteError(mistakes)
-    return pairs
 
 
 def parse_rates(text: str) -> tuple[str, ...]:
@@ -167,7 +149,7 @@ def _module(given: Options) -> Method:
         torch_model(
             given["module"], preprocessing(**words), pixels=given.get("pixels"),
             device=pick_device(given.get("device", "auto")), weights=given.get("weights"),
-            options=parse_pairs("--module-option", given.get("module_option")),
+            options=parse_options("--module-option", given.get("module_option", ())),
         ),
         given,
     )  # fmt: skip

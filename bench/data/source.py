@@ -2,54 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from bench.catalog import FORMATS
 from bench.catalog.facts import disagreements, expected_counts
 from bench.catalog.spec import Spec
 from bench.data.types import ImageList, Protocol
-from bench.errors import BenchError, DataError, SuiteError
-
-
-class OptionError(BenchError):
-    """An option that a format does not have, or a value that it does not take."""
-
-    exit_code = SuiteError.exit_code
+from bench.errors import DataError, Mistake, SuiteError
 
 
 def read_named(name: str, path: Path, options: Mapping[str, Any]) -> ImageList | Protocol:
-    """What the format reads at the path. Raises UnknownNameError, OptionError naming every mistake, or DataError."""
-    spec = FORMATS.get(name)
-    resolved, mistakes = spec.resolve(options)
+    """What the format reads at the path. Raises UnknownNameError, SuiteError naming every mistake, or DataError."""
+    return read(FORMATS.get(name), path, _resolved(name, options))
+
+
+def _resolved(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a format, defaults filled in. Raises SuiteError naming every mistake."""
+    resolved, mistakes = FORMATS.get(name).resolve(options)
     if mistakes:
-        raise OptionError("\n".join(f"--option {option}: {mistake}" for option, mistake in mistakes))
-    return read(spec, path, resolved)
+        raise SuiteError(Mistake("--option", None, option, problem) for option, problem in mistakes)
+    return resolved
 
 
 def read(spec: Spec, path: Path, options: Mapping[str, Any] | None = None) -> ImageList | Protocol:
     """What a format reads at the path with these options, or its defaults. Raises DataError."""
     result: ImageList | Protocol = spec.function(path, **(spec.defaults if options is None else options))
     return result
-
-
-def parse_options(texts: Iterable[str]) -> dict[str, Any]:
-    """``KEY=VALUE`` texts, values as in a suite (YAML scalars). Raises OptionError."""
-    options: dict[str, Any] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not (equals and key) or key in options:
-            wrong = "is given twice" if key in options else "expected KEY=VALUE"
-            raise OptionError(f"--option {text!r}: {wrong}")
-        try:
-            options[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            options[key] = value
-    return options
 
 
 def images_of(found: ImageList | Protocol) -> ImageList:
@@ -64,8 +46,8 @@ def people_at(name: str, path: Path, options: Mapping[str, Any]) -> tuple[str, .
     spec = FORMATS.get(name)
     people = spec.traits.get("people")
     if people is not None:
-        return tuple(people(path, **options))
-    images = images_of(read(spec, path, {**spec.defaults, **options}))
+        return tuple(people(path, **_resolved(name, options)))
+    images = images_of(read(spec, path, _resolved(name, options)))
     return tuple(images.identities) if images.named else ()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,30 @@ def parse_value(text: str) -> Any:
         return loader.get_single_data()
     finally:
         loader.dispose()
+
+
+def parse_options(flag: str, words: Iterable[str]) -> dict[str, Any]:
+    """``["frames=5"]`` as ``{"frames": 5}``: words that were given to ``flag``, values read as in a suite.
+
+    Raises SuiteError naming every word that is no KEY=VALUE, and every key that comes twice.
+    """
+    options: dict[str, Any] = {}
+    mistakes = []
+    for word in words:
+        key, equals, text = word.partition("=")
+        try:
+            value = parse_value(text)
+        except yaml.YAMLError:
+            equals = ""
+        if not equals or not key:
+            mistakes.append(Mistake(flag, None, "", f"must be KEY=VALUE, found {word!r}"))
+        elif key in options:
+            mistakes.append(Mistake(flag, None, key, "is given twice"))
+        else:
+            options[key] = value
+    if mistakes:
+        raise SuiteError(mistakes)
+    return options
 
 
 def _walk(node: yaml.Node, at: Location) -> Iterator[tuple[Location, int, str]]:

@@ -92,8 +92,9 @@ def test_what_a_reader_refuses_is_an_unsound_source(bench, place):
         (("verify", "lwf", "faces"), "did you mean 'lfw'?"),
         (("verify", "ytf", "faces/ytf", "--option", "frame=2"), "did you mean 'frames'?"),
         (("verify", "ytf", "faces/ytf", "--option", "frames=many"), "must be a whole number"),
-        (("verify", "ytf", "faces/ytf", "--option", "frames"), "expected KEY=VALUE"),
+        (("verify", "ytf", "faces/ytf", "--option", "frames"), "must be KEY=VALUE, found 'frames'"),
         (("verify", "ytf", "faces/ytf", "--option", "frames=1", "--option", "frames=2"), "is given twice"),
+        (("overlap", "lfw", "faces/lfw", "ytf", "faces/ytf", "--option-b", "frame=2"), "did you mean 'frames'?"),
     ],
 )
 def test_mistakes_in_formats_and_options_are_one_clear_line(bench, words, reason):

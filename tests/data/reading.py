@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.catalog import FORMATS
+from bench.data.source import people_at
 from bench.data.types import ImageList, Protocol
 from bench.errors import DataError
 
@@ -31,8 +32,7 @@ def refusal(name: str, root: Path, **options: object) -> str:
 
 def people(name: str, root: Path, **options: object) -> tuple[str, ...]:
     """What a format's trait says, for which only lists and folders are read."""
-    found: tuple[str, ...] = FORMATS.get(name).traits["people"](root, **options)
-    return found
+    return people_at(name, root, options)
 
 
 def compared(protocol: Protocol) -> list[tuple[int, str, str, bool]]:

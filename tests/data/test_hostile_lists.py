@@ -165,7 +165,7 @@ def test_any_bytes_are_read_or_refused(name: str, tmp_path: Path) -> None:
         (tmp_path / case.list).write_bytes(sound[:start] + inserted + sound[start + dropped :])
         for function in (spec.function, spec.traits["people"]):
             with contextlib.suppress(DataError):
-                function(tmp_path, **case.options)
+                function(tmp_path, **{**spec.defaults, **case.options})
 
     check()
 

@@ -58,15 +58,7 @@ def rows_of(
         yield where, fields
 
 
-def _people(
-    root: Path,
-    *,
-    file: str = "train.txt",
-    images: str = "",
-    delimiter: str = "comma",
-    header: bool = False,
-    named: bool = True,
-) -> tuple[str, ...]:
+def _people(root: Path, *, file: str, images: str, delimiter: str, header: bool, named: bool) -> tuple[str, ...]:
     listing = below(root, "file", file)
     problems = Problems(listing)
     rows = rows_of(problems, listing, image_folder(root, images), FIELDS, delimiter=delimiter, header=header)

@@ -58,15 +58,15 @@ class _Row(NamedTuple):
 def _people(
     root: Path,
     *,
-    file: str = "pairs.txt",
-    images: str = "",
-    layout: str = "line",
-    delimiter: str = "space",
-    header: bool = False,
-    folds: int = 10,
-    fold_by: str = "order",
-    identity: str = "none",
-    repeats: str = "refuse",
+    file: str,
+    images: str,
+    layout: str,
+    delimiter: str,
+    header: bool,
+    folds: int,
+    fold_by: str,
+    identity: str,
+    **_: object,
 ) -> tuple[str, ...]:
     if identity == "none":
         return ()
