@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,15 +50,17 @@ def images_in_both(files: Iterable[str], digests: Iterable[str], others: Collect
     return tuple(file for file, digest in zip(files, digests, strict=True) if digest in known)
 
 
-def overlap(training: ImageList, images: ImageList, people: tuple[str, ...], *, cache: Path) -> Overlap:
+def overlap(
+    training: ImageList, digests: Sequence[str], images: ImageList, people: tuple[str, ...], *, cache: Path
+) -> Overlap:
     """People of the training set who are among ``people`` too, and its images that are among ``images``.
 
-    Of a union that names some of its people, those are compared.
+    ``digests``: of the training images, by `image_digests`, so that several tests share them. Of a union that names
+    some of its people, those are compared.
     """
-    digests = [image_digests(source, cache=cache) for source in (training, images)]
     return Overlap(
         people_in_both(_named(training), people) if images.named else (),
-        images_in_both(training.files, *digests),
+        images_in_both(training.files, digests, image_digests(images, cache=cache)),
         training.named and images.named,
     )
 

@@ -11,9 +11,9 @@ from typing import Any
 from filelock import FileLock
 
 from bench.catalog import FORMATS
-from bench.data.cache import cache_root
+from bench.data.cache import cache_root, image_digests
 from bench.data.names import normalise
-from bench.data.overlap import overlap
+from bench.data.overlap import Overlap, overlap
 from bench.data.packed import open_packed, pack
 from bench.data.protocols import open_protocol, pack_protocol
 from bench.data.selection import choose_people, filter_images, subsample
@@ -76,29 +76,32 @@ def prepare(data: Data, *, cache: Path | None = None, tell: Tell | None = None) 
     cache = cache or cache_root()
     doing = _Preparation(data_root(data, cache, tell), cache, tell)
     training = training_images(data, doing.root, doing.notes)
+    digests = image_digests(training, cache=cache) if data.protocols else []
     protocols: list[tuple[ProtocolSource, Protocol]] = []
     leaks: list[str] = []
     for source in data.protocols:
         protocol: Protocol = read_source(source, doing.root)
         check_facts(source, protocol, doing.root, doing.notes)
         doing.told_otherwise(source)
-        leaks += _leaks(data, training, source, protocol, doing)
+        people = people_of(source, doing.root)
+        found = overlap(training, digests, protocol.images, people, cache=cache)
+        leaks += _leaks(source.name, found, data.allow_overlap, doing.notes)
         protocols.append((source, protocol))
     if leaks:
         advice = (
             "leave them out with `exclude_identities_of`, or say `data.allow_overlap: REASON`, which the report prints"
         )
         raise DataError("\n".join([*leaks, advice]))
-    digests, facts = {}, {}
+    packed_as, facts = {}, {}
     for source, protocol in protocols:
-        digests[source.name] = pack_protocol(
+        packed_as[source.name] = pack_protocol(
             protocol,
             pixels=data.pixels,
             cache=cache,
             on_bad_image=source.on_bad_image,
             progress=doing.progress(f"packing {source.name}"),
         )
-        packed = open_protocol(cache, digests[source.name])
+        packed = open_protocol(cache, packed_as[source.name])
         doing.skipped(source.name, packed.images.skipped)
         facts[source.name] = {
             "pairs": len(packed.same),
@@ -114,7 +117,7 @@ def prepare(data: Data, *, cache: Path | None = None, tell: Tell | None = None) 
     )
     opened = open_packed(cache, train)
     doing.skipped("training set", opened.skipped)
-    return PreparedData(train, len(opened.labels), len(opened.identities), digests, facts, tuple(doing.notes))
+    return PreparedData(train, len(opened.labels), len(opened.identities), packed_as, facts, tuple(doing.notes))
 
 
 def data_root(data: Data, cache: Path, tell: Tell | None = None) -> Path:
@@ -211,19 +214,16 @@ def check_facts(source: Source, found: ImageList | Protocol, root: Path, notes: 
         notes[f"{source.path} ({source.format}): {'; '.join(wrong)}; allowed: {source.allow_partial}"] = None
 
 
-def _leaks(
-    data: Data, training: ImageList, source: ProtocolSource, protocol: Protocol, doing: _Preparation
-) -> list[str]:
-    """What of the training set is in a protocol too, as sentences; a note instead where the suite allows it."""
-    found = overlap(training, protocol.images, people_of(source, doing.root), cache=doing.cache)
+def _leaks(name: str, found: Overlap, reason: str | None, notes: dict[str, None]) -> list[str]:
+    """What of the training set is in a protocol too, as sentences; a note instead where there is a reason for it."""
     if not found.compared:
-        doing.notes[
-            f"{source.name}: not all training and test people could be compared by name (a source names nobody); "
+        notes[
+            f"{name}: not all training and test people could be compared by name (a source names nobody); "
             "images were compared by content"
         ] = None
     if not found:
         return []
-    if data.allow_overlap is None:
-        return [f"the training set and {source.name} share {found}"]
-    doing.notes[f"the training set and {source.name} share {found}; allowed: {data.allow_overlap}"] = None
+    if reason is None:
+        return [f"the training set and {name} share {found}"]
+    notes[f"the training set and {name} share {found}; allowed: {reason}"] = None
     return []
