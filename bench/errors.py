@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+SHOWN = 5
+"""Of many problems, how many a message names."""
 
 
 class BenchError(Exception):
@@ -48,6 +51,12 @@ def unknown_name(what: str, name: str, known: Iterable[str], *, show: int = 20) 
     hint = f"; did you mean {near!r}?" if near else ""
     more = f", … ({len(names)} in all)" if len(names) > show else ""
     return f"unknown {what} {name!r}{hint} (allowed: {', '.join(names[:show])}{more})"
+
+
+def some(problems: Sequence[str]) -> str:
+    """Up to five problems, and how many more there are."""
+    more = f"; … and {len(problems) - SHOWN} more ({len(problems)} in all)" if len(problems) > SHOWN else ""
+    return "; ".join(problems[:SHOWN]) + more
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,14 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from bench.data.types import Container, ImageList, Pixels
 from bench.data.union import Union
-from bench.errors import DataError, StoreError
+from bench.errors import DataError, StoreError, some
 
-SHOWN = 5
 # A file that changed this recently may change again within the same tick of the file system's clock, unseen.
 SETTLED_NS = 2_000_000_000
 
@@ -86,12 +84,6 @@ def write_whole(path: Path, content: bytes) -> None:
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error}; BENCH_CACHE sets where") from None
-
-
-def some(problems: Sequence[str]) -> str:
-    """Up to five problems, and how many more there are."""
-    more = f"; … and {len(problems) - SHOWN} more ({len(problems)} in all)" if len(problems) > SHOWN else ""
-    return "; ".join(problems[:SHOWN]) + more
 
 
 def _file_digests(images: ImageList, cache: Path, workers: int | None) -> list[str]:

@@ -12,8 +12,7 @@ from bench.data.cache import image_digests
 from bench.data.names import normalise
 from bench.data.types import ImageList
 from bench.data.union import Union
-
-SHOWN = 5
+from bench.errors import SHOWN
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,11 @@ import numpy.typing as npt
 from filelock import FileLock
 
 from bench.data._decode import Chunk, Decoded, decode_chunk, versions
-from bench.data.cache import some, source_digest, stored_at
+from bench.data.cache import source_digest, stored_at
 from bench.data.parallel import each
 from bench.data.selection import take
 from bench.data.types import ImageList, Int, Pixels
-from bench.errors import DataError, StoreError
+from bench.errors import DataError, StoreError, some
 
 VERSION = 1
 CHUNK = 128

@@ -14,10 +14,10 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from bench.data.cache import SHOWN, some, stored_at, write_whole
+from bench.data.cache import stored_at, write_whole
 from bench.data.packed import OnBadImage, PackedImages, Progress, open_packed, pack
 from bench.data.types import Bool, Int, Protocol
-from bench.errors import DataError
+from bench.errors import SHOWN, DataError, some
 
 VERSION = 1
 

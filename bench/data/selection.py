@@ -10,10 +10,8 @@ import numpy as np
 
 from bench.data.names import normalise
 from bench.data.types import ImageList, Int
-from bench.errors import DataError, nearest
+from bench.errors import SHOWN, DataError, nearest
 from bench.suite.seeds import seed_for
-
-SHOWN = 5
 
 
 def take(images: ImageList, rows: Int) -> ImageList:

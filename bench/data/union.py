@@ -12,9 +12,7 @@ import numpy as np
 
 from bench.data.names import normalise
 from bench.data.types import Container, ImageList, Pixels
-from bench.errors import DataError
-
-SHOWN = 5
+from bench.errors import SHOWN, DataError
 
 
 @dataclass(frozen=True)

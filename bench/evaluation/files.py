@@ -13,8 +13,7 @@ from typing import IO, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from bench.data.cache import some
-from bench.errors import DataError, unknown_name
+from bench.errors import DataError, some, unknown_name
 from bench.evaluation.parquet import check_memory, read_parquet
 
 Array = npt.NDArray[Any]

@@ -8,9 +8,8 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from bench.data.cache import some
 from bench.data.types import Int
-from bench.errors import DataError
+from bench.errors import DataError, some
 
 
 def match(names: Sequence[str], wanted: Sequence[str], what: str) -> tuple[Int, int]:

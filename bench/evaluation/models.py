@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.data.cache import some
 from bench.data.packed import Progress
 from bench.data.protocols import PackedProtocol
-from bench.errors import BenchError
+from bench.errors import BenchError, some
 from bench.evaluation.embed import Network, Prepare, raw_embeddings
 from bench.evaluation.lists import lists_of
 from bench.evaluation.onnx_model import OnnxNetwork

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from bench.data.cache import some
 from bench.data.types import Int
-from bench.errors import DataError
+from bench.errors import DataError, some
 
 Floats = npt.NDArray[np.float32]
 SHORTEST = 1e-12

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.data.cache import some
-from bench.errors import BenchError, unknown_name
+from bench.errors import BenchError, some, unknown_name
 
 if TYPE_CHECKING:
     import torch

@@ -19,14 +19,13 @@ from bench.data._decode import one_line, upright
 from bench.data.alignment.landmarks import Landmarks
 from bench.data.alignment.similarity import POINT_NAMES, Points, fit, template
 from bench.data.alignment.warp import warp
-from bench.data.cache import some
 from bench.data.formats._lists import folder_at
 from bench.data.packed import OnBadImage, Progress
 from bench.data.parallel import cores
 from bench.data.tree import tree
 from bench.data.types import ImageList
 from bench.data.whole import new_folder
-from bench.errors import DataError
+from bench.errors import DataError, some
 
 # Near-lossless; a JPEG is encoded a second time here, which PNG avoids.
 SAVING: dict[str, dict[str, Any]] = {

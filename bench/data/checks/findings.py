@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
-from bench.data.formats._lists import SHOWN, printable
+from bench.data.formats._lists import printable
+from bench.errors import SHOWN
 
 
 @dataclass(frozen=True)

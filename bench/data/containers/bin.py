@@ -14,12 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.data.cache import some
 from bench.data.containers._files import Version, mapped, version, written_whole
 from bench.data.containers._pickle_values import Array, RefusedError, Span, described
 from bench.data.containers._pickled import read_pickle
 from bench.data.types import Bool, Pixels
-from bench.errors import DataError
+from bench.errors import DataError, some
 
 EXPECTED = "expected a pickle of two lists, encoded images and truth values"
 

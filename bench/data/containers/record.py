@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from bench.data.containers._files import Version, mapped, version
 from bench.data.types import Bool, Int
-from bench.errors import DataError
+from bench.errors import SHOWN, DataError
 
 MAGIC = 0xCED7230A
 MAGIC_BYTES = struct.pack("<I", MAGIC)
@@ -32,7 +32,6 @@ PART = struct.Struct("<II")
 HEADER = struct.Struct("<IfQQ")
 # float32 holds every whole number below this; beyond, a label would be rounded to that of another person.
 EXACT = 2**24
-SHOWN = 5
 
 _IDX = re.compile(rb"(?:[0-9]{1,18}+\t[0-9]{1,18}+\r?\n)*+")
 _LENGTH = (1 << LENGTH_BITS) - 1

@@ -10,11 +10,10 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from bench.errors import DataError
+from bench.errors import SHOWN, DataError
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 DELIMITERS = {"comma": ",", "tab": "\t", "space": " "}
-SHOWN = 5
 
 # Far beyond two paths and their labels; a longer line means that the file is something else.
 LONGEST_LINE = 1 << 16

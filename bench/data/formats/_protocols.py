@@ -11,8 +11,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bench.data.formats._lists import SHOWN, Problems, natural, refuse
+from bench.data.formats._lists import Problems, natural, refuse
 from bench.data.types import Bool, ImageList, Int, Protocol
+from bench.errors import SHOWN
 
 Folds = Literal["equal", "any", "none"]
 
