@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.evaluation.bootstrap import Interval
-from bench.evaluation.cosines import PRODUCT_UNIT, STEPS, check_templates, on_device, steps, unit_rows
+from bench.evaluation.cosines import PRODUCT_UNIT, STEPS, check_templates, on_device, steps, whole_rows
 from bench.evaluation.pairs import Int
 from bench.evaluation.rates import Far, exact_rate, rate_text
 from bench.evaluation.repeated import people_intervals, rates_when_repeated
@@ -157,7 +157,7 @@ class _Pairs:
     ) -> None:
         given, labels = check_templates(embeddings, identity)
         order = np.argsort(labels, kind="stable")
-        self.rows = on_device(unit_rows(given, order), device)
+        self.rows = on_device(whole_rows(given, order), device)
         _, self.person, self.sizes = np.unique(labels[order], return_inverse=True, return_counts=True)
         self.end = np.cumsum(self.sizes)[self.person]
         self.tile = tile

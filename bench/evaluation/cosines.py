@@ -28,7 +28,7 @@ PRODUCT_UNIT = ROW_UNIT**2 // STEPS  # units of a product in one step
 _CHUNK = 2048  # embeddings that are float64 at a time
 
 
-def unit_rows(embeddings: npt.ArrayLike, order: Int | None = None) -> Rows:
+def whole_rows(embeddings: npt.ArrayLike, order: Int | None = None) -> Rows:
     """The embeddings (N, d) at length 1, in units of 2⁻²⁶: (N, d) int32; with ``order``, row i is ``order[i]``'s.
 
     Only IEEE operations in a fixed order go into it, so that the result is the same on every machine. Raises DataError
@@ -92,7 +92,7 @@ def on_device(rows: Rows, device: str | torch.device) -> torch.Tensor:
 
 
 def steps(product: torch.Tensor) -> torch.Tensor:
-    """Scores, in steps of 2⁻²⁴, of float64 products of `unit_rows`; float64 too, which holds them exactly.
+    """Scores, in steps of 2⁻²⁴, of float64 products of `whole_rows`; float64 too, which holds them exactly.
 
     Equal embeddings can come out a few steps above 1, which their rows' rounding explains: they score 1.
     """

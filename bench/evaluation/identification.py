@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from bench.errors import DataError
 from bench.evaluation.bootstrap import Interval
-from bench.evaluation.cosines import STEPS, check_identities, check_templates, on_device, steps, unit_rows
+from bench.evaluation.cosines import STEPS, check_identities, check_templates, on_device, steps, whole_rows
 from bench.evaluation.pairs import Bool, Float, Int
 from bench.evaluation.rates import Far, exact_rate, rate_text
 from bench.evaluation.repeated import people_intervals, rates_when_repeated
@@ -120,7 +120,7 @@ def search(
     samples, who = check_templates(probes, probe_identity)
     if templates.shape[1] != samples.shape[1]:
         raise DataError(f"gallery and probes must be of one size d, found {templates.shape} and {samples.shape}")
-    enrolled, wanted = unit_rows(templates), unit_rows(samples)
+    enrolled, wanted = whole_rows(templates), whole_rows(samples)
     columns = on_device(enrolled, device).double().T
     owner = torch.from_numpy(known).to(columns.device)
     rank = np.zeros(len(who), np.int64)

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.errors import DataError, DeviceError
-from bench.evaluation.cosines import PRODUCT_UNIT, STEPS, check_identities, on_device, steps, unit_rows
+from bench.evaluation.cosines import PRODUCT_UNIT, STEPS, check_identities, on_device, steps, whole_rows
 from tests.evaluation.exact import slow_cosine, slow_row
 
 
 def scores(embeddings, device="cpu"):
     """All cosines (N, N) float64."""
-    rows = on_device(unit_rows(embeddings), device).double()
+    rows = on_device(whole_rows(embeddings), device).double()
     return (steps(rows @ rows.T) / STEPS).cpu().numpy()
 
 
@@ -26,7 +26,7 @@ def test_a_score_is_the_stated_number(seed, size, kind):
         found = draw.integers(1, 4, (5, size)) * draw.choice([-1, 1], (5, size))
     if kind == "near copies":
         found = found[:1] * draw.uniform(0.5, 2, (5, 1)) + draw.normal(0, 1e-7, (5, size))
-    assert unit_rows(found).tolist() == [slow_row(row) for row in found]
+    assert whole_rows(found).tolist() == [slow_row(row) for row in found]
     assert scores(found).tolist() == [[float(slow_cosine(a, b)) for b in found] for a in found]
 
 
@@ -37,7 +37,7 @@ def test_no_partial_sum_of_products_is_rounded():
         embeddings = draw.normal(size=(40, size))
         embeddings[1] = -3 * embeddings[0]
         embeddings[2] = np.abs(embeddings[0])
-        rows = unit_rows(embeddings)
+        rows = whole_rows(embeddings)
         exact = rows.astype(object) @ rows.T.astype(object)
         product = on_device(rows, "cpu").double()
         assert (product @ product.T).tolist() == exact.tolist()
@@ -67,12 +67,12 @@ def test_a_score_stays_within_its_range_where_rounding_lengthens_both_rows():
 
 def test_rows_do_not_depend_on_their_place_or_their_neighbours():
     embeddings = np.random.default_rng(2).normal(size=(5000, 7)).astype(np.float32)
-    rows = unit_rows(embeddings)
+    rows = whole_rows(embeddings)
     order = np.random.default_rng(3).permutation(5000)
-    assert (unit_rows(embeddings, order) == rows[order]).all()
-    assert (unit_rows(embeddings[4990:]) == rows[4990:]).all()
-    assert (unit_rows(np.asfortranarray(embeddings)) == rows).all()
-    assert (unit_rows(embeddings * np.float32(4)) == rows).all()
+    assert (whole_rows(embeddings, order) == rows[order]).all()
+    assert (whole_rows(embeddings[4990:]) == rows[4990:]).all()
+    assert (whole_rows(np.asfortranarray(embeddings)) == rows).all()
+    assert (whole_rows(embeddings * np.float32(4)) == rows).all()
 
 
 def test_rows_that_have_no_direction_are_named_as_given():
@@ -80,11 +80,11 @@ def test_rows_that_have_no_direction_are_named_as_given():
     embeddings[[7, 2500], 0] = [np.nan, np.inf]
     embeddings[9] = 0
     with pytest.raises(DataError, match=r"3 of 3000 embeddings are zero or not finite \(rows 7, 9, 2500\)$"):
-        unit_rows(embeddings)
+        whole_rows(embeddings)
     with pytest.raises(DataError, match=r"rows 7, 9, 2500\)$"):
-        unit_rows(embeddings, np.arange(3000)[::-1])
+        whole_rows(embeddings, np.arange(3000)[::-1])
     with pytest.raises(DataError, match=r"7 of 7 .*rows 0, 1, 2, 3, 4, …\)$"):
-        unit_rows(np.full((7, 2), 1e200))
+        whole_rows(np.full((7, 2), 1e200))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_rows_that_have_no_direction_are_named_as_given():
 )
 def test_what_is_not_a_table_of_real_numbers_is_refused(embeddings, text):
     with pytest.raises(DataError, match=text):
-        unit_rows(embeddings)
+        whole_rows(embeddings)
 
 
 def test_identities_are_integers_one_for_each():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -85,6 +86,15 @@ def test_what_is_unfinished_is_left_out_and_said(tmp_path: Path) -> None:
     said = figure.get_supxlabel()
     assert "5 rows over 2 tasks (protocol × seed) on LFW, YTF" in said
     assert "unfinished and left out: 1 of 6 rows, 2 of 4 tasks" in said
+
+
+def test_a_protocol_without_accuracy_is_no_unfinished_task(tmp_path: Path) -> None:
+    data = made_up(tmp_path, **CASES[6], protocols=("lfw", "ijbc"))
+    frame = data.frame.assign(**{"ijbc.accuracy": np.nan})
+    with style():
+        figure = FIGURES.get("critical_difference").function(replace(data, frame=frame))
+    assert figure is not None
+    assert figure.get_supxlabel().endswith("6 rows over 2 tasks (protocol × seed) on LFW")
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,10 @@ def _counts(results: ReportData, table: pd.DataFrame, shown: int) -> str:
     named = ", ".join(map(protocol_label, protocols)) if len(protocols) <= 4 else f"{len(protocols)} protocols"
     best = f"the best {shown} of " if shown < rows else ""
     every = {"rows": results.frame["cell"].nunique()}
-    every["tasks"] = len(results.plan["protocols"]) * results.frame["seed"].nunique()
+    # A protocol without folds has no accuracy, hence no task that could be missing.
+    columns = [f"{name}.accuracy" for name in results.plan["protocols"]]
+    judged = [column for column in columns if column in results.done and results.done[column].notna().any()]
+    every["tasks"] = len(judged) * results.frame["seed"].nunique()
     had = {"rows": rows, "tasks": tasks}
     lost = [f"{every[what] - had[what]} of {every[what]} {what}" for what in had if every[what] > had[what]]
     unfinished = f"\nunfinished and left out: {', '.join(lost)}" if lost else ""
