@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.catalog.metrics import METRICS, PARAMETRIC
 from bench.suite.suite import load_suite
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,6 +56,13 @@ def test_relative_links_resolve(document: Path) -> None:
 def test_every_document_is_linked_from_the_readme() -> None:
     missing = [d.name for d in ROOT.glob("docs/*.md") if f"(docs/{d.name})" not in README]
     assert not missing
+
+
+def test_every_metric_is_defined_on_the_page_of_metrics() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    names = [*METRICS, *(f"{start}{'k' if start == 'rank_' else 'f'}" for start in PARAMETRIC)]
+    undefined = [name for name in names if f"| `{name}` |" not in page and f"**{name}**" not in page]
+    assert not undefined
 
 
 def test_readme_states_the_two_commands_alone_on_their_lines() -> None:

@@ -16,7 +16,7 @@ class DetectionCost:
     """What errors cost: C(t) = c_miss·p_target·FRR(t) + c_fa·(1 − p_target)·FAR(t).
 
     ``p_target`` in (0, 1), the share of genuine pairs that is expected in use; ``c_miss``, ``c_fa`` > 0. The defaults
-    are the first operating point of NIST's 2016 Speaker Recognition Evaluation (its plan, section 3.1); the second has
+    are the first operating point of NIST's 2016 Speaker Recognition Evaluation; the second has
     p_target = .005.
     """
 
