@@ -102,12 +102,12 @@ def evaluate(
         bootstrap=bootstrap,
         seed=seed,
     )
+    method = make_method(source, given)  # a file that is missing is told before any face is rendered
     with Live(Console(stderr=True, highlight=False, soft_wrap=True)) as live:
         tests = find_protocols(
             protocols or [], root=root, format_name=format_name, options=parse_options("--option", option or ()),
             synthetic=parse_options("--synthetic", synthetic or ()), cache=cache_root(), tell=live.preparing,
         )  # fmt: skip
-        method = make_method(source, given)
         records = {}
         for test in tests:
             records[test.name], found, raw = method.run(test, measures, live.preparing)
