@@ -147,6 +147,16 @@ def test_accept_rates_match_a_plain_loop() -> None:
         assert found == pytest.approx(best)
 
 
+def test_what_was_allowed_of_the_data_stands_under_every_table(tmp_path: Path) -> None:
+    note = "the training set and lfw share 1 people by name (<i>Ann</i>); allowed: a_test"
+    table = build_table(report_data(small(tmp_path, plan={"notes": [note]}), "made_up"))
+    assert table.notes[-2] == f"Data: {note}."
+    assert "&lt;i&gt;Ann&lt;/i&gt;" in to_html(table)
+    assert "<i>Ann</i>" not in to_html(table)
+    assert "allowed: a\\_test" in to_markdown(table)
+    assert "allowed: a\\_test" in to_latex(table)
+
+
 def test_the_whole_report_is_self_contained_and_repeats_byte_for_byte(tmp_path: Path) -> None:
     store = small(
         tmp_path, strengths=(0.0, 0.05, 0.1), protocols=("lfw",), failed={FAILED: "broke <script>alert(1)</script>"},
