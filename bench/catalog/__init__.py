@@ -7,8 +7,20 @@ from bench.catalog.spec import Option, Registry, Spec
 MARGINS = Registry(
     "margin",
     "bench.losses.margins",
-    """``function(theta, **options) -> psi``: theta (B,) float, radians, in (0, π); psi (B,), non-increasing.
-    Traits: ``angular`` (has two margin gradients), ``logits`` ("cosine": s·cos; "inner": plain x·W).""",
+    """``function(theta, *, options) -> psi``: theta (B,) float, radians, in (0, π); psi (B,), non-increasing.
+
+    Traits: ``angular`` (has two margin gradients), ``logits`` ("cosine": s·cos; "inner": x·W; "norm": ‖x‖·cos). The
+    rest is for margins that need it; each function names as keywords those options that it reads:
+    ``values(batch: MarginInput) -> {name: (B,)}``: keyword arguments of ψ that differ from sample to sample;
+    ``start(*, classes) -> {name: tensor}``: buffers, and ``learned``: likewise, but trained;
+    ``update(batch, *, log_sum_exp: LogSumExp)``: lets buffers follow a training batch, in place, before its loss;
+    ``draws``: whether ``values`` draws at random, from the step's own stream;
+    ``scale``: the name of the buffer that holds s; ``subcentres``: the option that holds their number;
+    ``regulariser(batch) -> (B,)``: added to the loss;
+    ``negative(cosines (r, n), target: Target) -> (r, n)``: what the other classes' cosines become, elementwise.
+    A loss that is no softmax but a sum over classes declares ``cost(logits (r, n), state) -> (r, n)`` for the other
+    classes, ``positive(psi, state) -> (B,)`` for the target, ``prefactor() -> number`` (s_i), and, if the target has
+    them, ``posterior(psi, state) -> (B,)`` and ``logit(psi, state) -> (B,)``; s is then an option like any other.""",
 )
 GATES = Registry(
     "gate",
@@ -19,6 +31,13 @@ PROFILES = Registry(
     "profile",
     "bench.losses.profiles",
     "``function(theta, psi) -> (B,)``: φ, how the added pull grows with the angle.",
+)
+TERMS = Registry(
+    "term",
+    "bench.losses.terms",
+    """``function(batch: TermInput, *, options) -> ()``: added to the loss with a weight. Traits: ``place`` ("between"
+    classes or "within" them), ``weight`` (the usual one), ``start(classes, embedding, generator) -> {name: buffer}``,
+    ``update(batch, *, options)``: lets buffers follow a training batch, in place, after the value.""",
 )
 BACKBONES = Registry(
     "backbone",
@@ -39,9 +58,9 @@ AUGMENTATIONS = Registry(
 )
 FIGURES = Registry("figure", "bench.report.figures", "``function(results: ReportData) -> Figure | None``.")
 
-REGISTRIES = {r.kind: r for r in (MARGINS, GATES, PROFILES, BACKBONES, FORMATS, AUGMENTATIONS, FIGURES)}
+REGISTRIES = {r.kind: r for r in (MARGINS, GATES, PROFILES, TERMS, BACKBONES, FORMATS, AUGMENTATIONS, FIGURES)}
 
 __all__ = [
-    "AUGMENTATIONS", "BACKBONES", "FIGURES", "FORMATS", "GATES", "MARGINS", "PROFILES", "REGISTRIES",
+    "AUGMENTATIONS", "BACKBONES", "FIGURES", "FORMATS", "GATES", "MARGINS", "PROFILES", "REGISTRIES", "TERMS",
     "Option", "Registry", "Spec",
 ]  # fmt: skip

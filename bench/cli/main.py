@@ -119,13 +119,13 @@ def report(
 @app.command("list")
 def list_(
     what: Annotated[
-        str, typer.Argument(help="margins, enhancements, backbones, protocols, formats, facts, augmentations")
+        str, typer.Argument(help="margins, enhancements, terms, backbones, protocols, formats, facts, augmentations")
     ],
     pattern: Annotated[str, typer.Argument(help="only names that hold this text; shows timm's too")] = "",
     as_json: AsJson = False,
 ) -> None:
     """List what is registered, with options, units and defaults."""
-    from bench.catalog import AUGMENTATIONS, BACKBONES, FORMATS, GATES, MARGINS, PROFILES
+    from bench.catalog import AUGMENTATIONS, BACKBONES, FORMATS, GATES, MARGINS, PROFILES, TERMS
     from bench.catalog.facts import FACTS, expected_counts
     from bench.errors import UnknownNameError, unknown_name
 
@@ -138,6 +138,7 @@ def list_(
     kinds = {
         "margins": [MARGINS],
         "enhancements": [GATES, PROFILES],
+        "terms": [TERMS],
         "backbones": [BACKBONES],
         "protocols": [FORMATS],
         "formats": [FORMATS],

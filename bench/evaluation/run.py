@@ -54,9 +54,12 @@ def evaluate_protocol(
 
 def evaluate_training(
     backbone: torch.nn.Module, head: MarginHead, images: PackedImages, rows: Int, labels: Int, *,
-    seed: int, device: torch.device,
+    seed: int, step: int, device: torch.device,
 ) -> tuple[dict[str, Any], Arrays]:  # fmt: skip
-    """Geometry on training identities and isotropy of the pull, on at most TRAINING_IMAGES images of whole people."""
+    """Geometry on training identities and isotropy of the pull, on at most TRAINING_IMAGES images of whole people.
+
+    ``step``: training steps done, for losses that draw or anneal.
+    """
     begun = time.monotonic()
     people = np.random.default_rng(seed_for("training geometry", seed=0)).permutation(int(labels.max()) + 1)
     sizes = np.bincount(labels)[people].cumsum()
@@ -65,7 +68,7 @@ def evaluate_training(
     raw = raw_embeddings(backbone, images, rows[inside], flip=False, device=device)
     unit = torch.nn.functional.normalize(raw).cpu().numpy()
     geometry = measure(unit, labels[inside], seed=seed)
-    output = head(raw, torch.from_numpy(labels[inside]).to(device))
+    output = head(raw, torch.from_numpy(labels[inside]).to(device), step=step)
     metrics = geometry.metrics() | {
         "pull_isotropy": pull_isotropy(output.pull.cpu().numpy(), output.target_angle.cpu().numpy()),
     }

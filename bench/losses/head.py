@@ -1,60 +1,36 @@
-"""The classifier that owns the class centres, and the loss it computes: base margin loss plus enhancing term."""
+"""The classifier that owns the class centres, and the loss it computes: base margin loss plus terms."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.catalog import MARGINS
+from bench.catalog import TERMS
+from bench.catalog.rules import gate_problem, term_problem
+from bench.errors import BenchError
 from bench.losses.angles import at_least_float32, safe_angle, slope
 from bench.losses.enhancement import EnhancingTerm
-from bench.losses.resolve import resolve
-from bench.losses.types import GateInput, LossOutput
-
-
-class Margin:
-    """ψ with its options and its gradient convention; ``scale`` is s of cosine logits."""
-
-    def __init__(self, block: Mapping[str, Any]) -> None:
-        self.spec, options = resolve(MARGINS, block)
-        self.inner = self.spec.traits["logits"] == "inner"
-        self.scale = float(options.pop("s", 1.0))
-        # A margin whose slope is that of cos θ has but one gradient; taken from the cosine itself it loses no digits.
-        through_psi = options.pop("margin_gradient", "true") == "true"
-        self._true_gradient = self.spec.traits["angular"] and through_psi
-        self._options = options
-
-    def psi(self, theta: Tensor, cosine: Tensor) -> Tensor:
-        """ψ(θ), (B,), carrying the gradient of ψ (true) or of cos θ (straight-through)."""
-        psi: Tensor = self.spec.function(theta, **self._options)
-        return psi if self._true_gradient else cosine + (psi - cosine).detach()
-
-
-def negative_logits(logits: Tensor, labels: Tensor) -> Tensor:
-    """(B, C) logits with −∞ in each sample's own class."""
-    own = labels[:, None] == torch.arange(logits.shape[1], device=labels.device)
-    return logits.masked_fill(own, -math.inf)
-
-
-def log_posterior(target: Tensor, negatives: Tensor) -> Tensor:
-    """log p of the target, (B,), from its logit (B,) and the negatives' (B, C), exact also where 1 − p underflows."""
-    if negatives.shape[1] == 1:
-        return target * 0
-    return F.logsigmoid(target - negatives.logsumexp(dim=1))
+from bench.losses.margin import Margin, TargetPart, Values
+from bench.losses.product import Product, Reduction, reduce_others
+from bench.losses.shards import ALONE
+from bench.losses.term import AddedTerm
+from bench.losses.types import GateInput, LogSumExp, LossOutput, MarginInput, Moment, TermInput
 
 
 class MarginHead(nn.Module):
-    """Class centres ``centres`` (C, d), margin, and enhancing term.
+    """Class centres ``centres`` (C, d), or (C, K, d) with K sub-centres; margin, enhancing term, and other terms.
 
     ``margin``: {"name", **options}. ``enhancement``: None, or {"strength", "gate": {"name", **options}, "profile":
-    {"name", **options}}; strength 0 is None. ``generator`` draws the centres, from N(0, 1/d) so that their norm is near
-    1 whatever d is; ``stream`` is the margin's and the gate's own. Both are CPU generators.
-    Raises BenchError (UnknownNameError) for a name or option that the registries do not know.
+    {"name", **options}}; strength 0 is None. ``terms``: each {"name", "weight", **options}. ``block``: classes whose
+    logits are held at a time, None for all. ``generator`` draws the centres, from N(0, 1/d) so that their norm is near
+    1 whatever d is; ``stream`` is the margin's, the gate's and the terms' own. Both are CPU generators.
+    Raises BenchError (UnknownNameError) for a name or option that the registries do not know, and for a gate that asks
+    for a posterior which the margin does not declare.
     """
 
     def __init__(
@@ -64,78 +40,151 @@ class MarginHead(nn.Module):
         classes: int,
         embedding: int,
         *,
+        terms: Sequence[Mapping[str, Any]] = (),
+        block: int | None = None,
         generator: torch.Generator,
         stream: torch.Generator,
     ) -> None:
         super().__init__()
-        self.margin = Margin(margin)
+        self.margin = Margin(margin, classes=classes)
+        self.block, self.group, self._seed = block, ALONE, stream.initial_seed()
         centres = torch.randn(classes, embedding, generator=generator) / math.sqrt(embedding)
+        if (sub := self.margin.centres_a_class) > 1:  # the first of them is what every other margin starts from
+            more = torch.randn(classes, sub - 1, embedding, generator=generator) / math.sqrt(embedding)
+            centres = torch.cat([centres[:, None], more], dim=1)
         self.centres = nn.Parameter(centres)
         self.term: EnhancingTerm | None = None
         if enhancement is not None and enhancement["strength"] > 0:
-            self.term = EnhancingTerm(enhancement, centres=F.normalize(centres), stream=stream)
+            if (problem := gate_problem(self.margin.spec, enhancement["gate"]["name"])) is not None:
+                raise BenchError(problem)
+            first = centres if centres.ndim == 2 else centres[:, 0]
+            self.term = EnhancingTerm(enhancement, centres=F.normalize(first), stream=stream)
+        for added in terms:
+            if (problem := term_problem(self.margin.spec, margin, TERMS.get(added["name"]))) is not None:
+                raise BenchError(problem)
+        self.terms = nn.ModuleList(
+            AddedTerm(term, classes=classes, embedding=embedding, stream=stream) for term in terms
+        )
 
-    def forward(self, x: Tensor, labels: Tensor, *, max_repeat: int | None = None) -> LossOutput:
+    def forward(
+        self,
+        x: Tensor,
+        labels: Tensor,
+        *,
+        step: int | None = None,
+        strength: float | None = None,
+        max_repeat: int | None = None,
+    ) -> LossOutput:
         """The loss of raw embeddings x (B, d), any float dtype, with labels (B,) int64.
 
-        Computed in float32, or float64 if x or the centres are, autocast or not. ``max_repeat``: at least the largest
-        number of samples of one class in the batch; gates with state count it when None, which waits for a GPU.
-        In evaluation mode no state is updated. Raises ValueError for shapes that do not fit.
+        Computed in float32, or float64 if x or the centres are, autocast or not. ``step``: training steps done, which
+        losses that draw or anneal need. ``strength``: λ at this step, None for the configured one; at 0 the enhancing
+        term is not evaluated. ``max_repeat``: at least the largest number of samples of one class in the batch; gates
+        with state count it when None, which waits for a GPU. In evaluation mode no state is updated. Raises ValueError
+        for shapes that do not fit and for a missing ``step``.
         """
-        if x.ndim != 2 or x.shape[1] != self.centres.shape[1] or labels.shape != x.shape[:1]:
+        if x.ndim != 2 or x.shape[1] != self.centres.shape[-1] or labels.shape != x.shape[:1]:
             raise ValueError(
-                f"embeddings must be (B, {self.centres.shape[1]}) and labels (B,), "
+                f"embeddings must be (B, {self.centres.shape[-1]}) and labels (B,), "
                 f"found {tuple(x.shape)} and {tuple(labels.shape)}"
             )
         dtype = at_least_float32(x, self.centres)
         with torch.autocast(x.device.type, enabled=False):
-            return self._loss(x.to(dtype), self.centres.to(dtype), labels, max_repeat)
+            return self._loss(
+                x.to(dtype), self.centres.to(dtype), labels, Moment(step, self._seed), strength, max_repeat
+            )
 
-    def _loss(self, x: Tensor, centres: Tensor, labels: Tensor, max_repeat: int | None) -> LossOutput:
-        unit_x, unit_centres = F.normalize(x), F.normalize(centres)
-        own_centre = unit_centres[labels]
-        cosine = (unit_x * own_centre).sum(dim=1)
+    def _loss(
+        self, x: Tensor, centres: Tensor, labels: Tensor, moment: Moment, strength: float | None,
+        max_repeat: int | None,
+    ) -> LossOutput:  # fmt: skip
+        margin, unit_x, norm, rows = self.margin, F.normalize(x), x.norm(dim=1), labels
+
+        def seen(cosine: Tensor, norm: Tensor) -> MarginInput:
+            return MarginInput(cosine, norm, labels, margin.state, moment)
+
+        def begin(own: Tensor, log_sum_exp: LogSumExp) -> Reduction:
+            cosine, _ = nearest(unit_x.detach(), own)
+            batch = seen(cosine, norm.detach())
+            if self.training:
+                margin.update(batch, log_sum_exp)
+            return margin.reduction(safe_angle(cosine), batch)
+
+        left = unit_x if margin.logits == "cosine" else x
+        product = Product(rows, margin.logits != "inner", self.block, self.group, begin)
+        own, total, hardest = reduce_others(left, centres, product, list(margin.parameters()))
+        cosine, own_centre = nearest(unit_x, own)
         theta = safe_angle(cosine)
-        psi = self.margin.psi(theta, cosine)
-        scale, logits = self._logits(x, centres, unit_x, unit_centres, labels)
-        target, negatives = scale * psi, negative_logits(logits, labels)
-        log_p = log_posterior(target, negatives)
-        base = -log_p.mean()
+        batch = seen(cosine.detach(), norm)
+        values = margin.values(batch)
+        psi = margin.psi(theta, cosine, values)
+        part = margin.target(psi, self._factor(norm, own), total)
+        base = part.loss.mean()
+        if (extra := margin.regulariser(batch)) is not None:
+            base = base + extra.mean()
+        # In φ, and in the pull, what the margin made of the sample carries no gradient.
+        fixed = {name: value.detach() for name, value in values.items()}
+        angle = theta.detach()
+        pull = part.drive * -slope(lambda at: margin.psi(at, at.cos(), fixed), angle)
+        loss, enhanced = base, None
+        if self.term is not None and (strength is None or strength > 0):
+            gate = self._gate(part, hardest, unit_x, own_centre, angle, labels)
+            weight = (self.term.strength if strength is None else strength) * part.prefactor * self.term.gate(gate)
+            enhanced = (weight * self.term.profile(theta, margin.psi(theta, cosine, fixed))).mean()
+            pull = pull + weight * slope(lambda at: self._phi(at, fixed), angle)
+            loss = loss + enhanced
+            if self.training:
+                self.term.observe(gate, max_repeat)
+        added: dict[str, Tensor] = {}
+        for term in self.terms:
+            assert isinstance(term, AddedTerm)
+            value = term(TermInput(x, unit_x, theta, labels, rows, centres, term.state, moment))
+            loss = loss + value
+            added[term.name] = value.detach()
+        return LossOutput(
+            loss, base.detach(), None if enhanced is None else enhanced.detach(), added, angle, part.posterior, pull
+        )
 
-        scale, log_p = scale.detach(), log_p.detach()
-        posterior, angle = log_p.exp(), theta.detach()
-        pull = scale * -torch.expm1(log_p) * -slope(self._psi_at, angle)
-        if self.term is None:
-            return LossOutput(base, base.detach(), None, angle, posterior, pull)
+    def _factor(self, norm: Tensor, own: Tensor) -> Tensor:
+        """The factor s_i between ψ and the target's logit, (B,)."""
+        match self.margin.logits:
+            case "inner":
+                lengths: Tensor = norm * own.norm(dim=1)
+                return lengths
+            case "norm":
+                return norm
+            case _:
+                return torch.ones_like(norm) * self.margin.scale
 
-        batch = GateInput(
-            posterior=posterior,
-            target_logit=target.detach(),
-            hardest_negative=negatives.detach().amax(dim=1) if negatives.shape[1] > 1 else None,
+    def _phi(self, theta: Tensor, values: Values) -> Tensor:
+        assert self.term is not None
+        phi: Tensor = self.term.profile(theta, self.margin.psi(theta, theta.cos(), values))
+        return phi
+
+    def _gate(
+        self, part: TargetPart, hardest: Tensor, unit_x: Tensor, own_centre: Tensor, theta: Tensor, labels: Tensor
+    ) -> GateInput:
+        assert self.term is not None
+        return GateInput(
+            posterior=part.posterior,
+            target_logit=part.logit,
+            hardest_negative=hardest,
             embedding=unit_x.detach(),
             centre=own_centre.detach(),
-            theta=angle,
+            theta=theta,
             labels=labels,
             state=self.term.state,
         )
-        weight = self.term.strength * scale * self.term.gate(batch)
-        term = (weight * self.term.profile(theta, psi)).mean()
-        pull = pull + weight * slope(self._phi_at, angle)
-        if self.training:
-            self.term.observe(batch, max_repeat)
-        return LossOutput(base + term, base.detach(), term.detach(), angle, posterior, pull)
 
-    def _logits(
-        self, x: Tensor, centres: Tensor, unit_x: Tensor, unit_centres: Tensor, labels: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """The factor s_i between ψ and the target's logit, (B,), and all logits without margin, (B, C)."""
-        if self.margin.inner:
-            return x.norm(dim=1) * centres[labels].norm(dim=1), x @ centres.T
-        return x.new_full(x.shape[:1], self.margin.scale), self.margin.scale * (unit_x @ unit_centres.T)
 
-    def _psi_at(self, theta: Tensor) -> Tensor:
-        return self.margin.psi(theta, theta.cos())
+def nearest(unit_x: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines (B,) of unit embeddings (B, d) with their own centres (B, d), and these as unit vectors (B, d).
 
-    def _phi_at(self, theta: Tensor) -> Tensor:
-        assert self.term is not None
-        return self.term.profile(theta, self._psi_at(theta))
+    Of (B, K, d) centres the nearest counts.
+    """
+    unit = F.normalize(own, dim=-1)
+    if own.ndim == 2:
+        return (unit_x * unit).sum(dim=1), unit
+    cosines = (unit_x[:, None] * unit).sum(dim=2)
+    best, which = cosines.max(dim=1)
+    return best, unit[torch.arange(len(unit), device=unit.device), which]

@@ -14,7 +14,7 @@ from bench.store import Store, digest
 from bench.suite.schema import Cell
 from bench.suite.suite import Suite
 
-SEMANTICS = 1
+SEMANTICS = 2
 """Raised when the same configuration would train to other bits: a golden three-step digest in the tests watches it."""
 
 METRICS = 2
@@ -119,7 +119,14 @@ def training_config(cell: Cell, data: PreparedData) -> dict[str, Any]:
         "margin": cell.margin.flat,
         "enhancement": None
         if term is None
-        else {"strength": term.strength, "gate": term.gate.flat, "profile": term.profile.flat},
+        else {
+            "strength": term.strength,
+            "gate": term.gate.flat,
+            "profile": term.profile.flat,
+            "schedule": term.schedule.model_dump(),
+        },
+        "terms": [added.flat for added in cell.terms.root],
+        "classifier": cell.classifier.model_dump(),
         "recipe": {
             **cell.recipe.model_dump(exclude={"augmentation"}),
             "augmentation": [step.flat for step in cell.recipe.augmentation],

@@ -167,8 +167,9 @@ def _evaluate(
         if name == "train":
             rows, _ = split_identities(images.labels, config["validation"])
             record, arrays = evaluate_training(
-                backbone, head, images, rows, relabel(images.labels[rows]), seed=config["seed"], device=device
-            )
+                backbone, head, images, rows, relabel(images.labels[rows]),
+                seed=config["seed"], step=(store.result(key) or {})["steps"], device=device,
+            )  # fmt: skip
         else:
             protocol = open_protocol(cache, run["protocols"][name])
             record, arrays = evaluate_protocol(backbone, protocol, run["options"], device=device)

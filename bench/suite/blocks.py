@@ -8,7 +8,16 @@ from pydantic import BaseModel, ConfigDict, create_model
 
 from bench.suite.base import Named
 from bench.suite.data_block import Data
-from bench.suite.schema import Enhancement, Evaluation, ExecutorBlock, Recipe, ReportBlock, SearchBlock
+from bench.suite.schema import (
+    Classifier,
+    Enhancement,
+    Evaluation,
+    ExecutorBlock,
+    Recipe,
+    ReportBlock,
+    SearchBlock,
+    Terms,
+)  # fmt: skip
 from bench.suite.source import Location
 
 CELL_BLOCKS: dict[str, type[BaseModel]] = {
@@ -16,6 +25,8 @@ CELL_BLOCKS: dict[str, type[BaseModel]] = {
     "backbone": Named,
     "margin": Named,
     "enhancement": Enhancement,
+    "terms": Terms,
+    "classifier": Classifier,
     "recipe": Recipe,
     "evaluation": Evaluation,
 }
@@ -26,22 +37,23 @@ SUITE_BLOCKS: dict[str, type[BaseModel]] = {
 }
 
 
-def is_tag(part: int | str) -> bool:
-    return isinstance(part, str) and part in TAGGED
+def is_tag(block: str, part: int | str) -> bool:
+    """Whether a part of an error's place names one of several models, and so stands in no suite."""
+    return (block, part) in TAGGED
 
 
-TAGGED: dict[str, type[BaseModel]] = {}
-for _field in ("optimiser", "schedule"):
-    for _model in Recipe.model_fields[_field].annotation.__args__:  # type: ignore[union-attr]
-        TAGGED[str(_model.model_fields["name"].annotation.__args__[0])] = _model
+TAGGED: dict[tuple[str, int | str], type[BaseModel]] = {}
+for _block, _field in (("recipe", "optimiser"), ("recipe", "schedule"), ("enhancement", "schedule")):
+    for _model in CELL_BLOCKS[_block].model_fields[_field].annotation.__args__:  # type: ignore[union-attr]
+        TAGGED[_block, str(_model.model_fields["name"].annotation.__args__[0])] = _model
 
 
 def fields_at(at: Location, inner: tuple[int | str, ...]) -> list[str]:
     """The fields that a block allows at a location."""
     model: Any = {**CELL_BLOCKS, **SUITE_BLOCKS}.get(str(at[0]))
     for part in inner:
-        if str(part) in TAGGED:
-            return sorted(TAGGED[str(part)].model_fields)
+        if (str(at[0]), part) in TAGGED:
+            return sorted(TAGGED[str(at[0]), part].model_fields)
         info = model.model_fields.get(part)
         model = info.annotation if info else model
     return sorted(model.model_fields)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from bench.catalog import AUGMENTATIONS, BACKBONES, FORMATS, GATES, MARGINS, PROFILES, Registry
+from bench.catalog import AUGMENTATIONS, BACKBONES, FORMATS, GATES, MARGINS, PROFILES, TERMS, Registry
 from bench.catalog.facts import FACTS
+from bench.catalog.rules import gate_problem, term_problem
 from bench.errors import UnknownNameError, unknown_name
 from bench.suite.base import Named
 from bench.suite.data_block import Data, Source
-from bench.suite.schema import Enhancement, Recipe
+from bench.suite.schema import Cell, Enhancement, Recipe, Term, Terms
 from bench.suite.source import Location
 
 S = TypeVar("S", bound=Source)
@@ -29,6 +30,8 @@ def resolve(name: str, block: Any, wrong: Wrong) -> Any:
             gate = _named(GATES, block.gate, (name, "gate"), wrong)
             profile = _named(PROFILES, block.profile, (name, "profile"), wrong)
             return block.model_copy(update={"gate": gate, "profile": profile})
+        case Terms():
+            return Terms([_term(term, (name, i), wrong) for i, term in enumerate(block.root)])
         case Recipe():
             steps = [
                 _named(AUGMENTATIONS, step, (name, "augmentation", i), wrong)
@@ -51,6 +54,27 @@ def _named(registry: Registry, block: Named, at: Location, wrong: Wrong) -> Name
     for key, problem in mistakes:
         wrong((*at, key), problem)
     return Named(name=block.name, **options)
+
+
+def _term(block: Term, at: Location, wrong: Wrong) -> Term:
+    named = _named(TERMS, block, at, wrong)
+    usual = TERMS.get(block.name).traits["weight"] if block.name in TERMS else None
+    return Term(weight=usual if block.weight is None else block.weight, **named.flat)
+
+
+def loss_problems(cell: Cell) -> list[tuple[Location, str]]:
+    """What does not go together in a cell's loss, and where it stands."""
+    margin, term = MARGINS.get(cell.margin.name), cell.enhancement
+    found: list[tuple[Location, str]] = []
+    if term is not None and (problem := gate_problem(margin, term.gate.name)) is not None:
+        found.append((("enhancement", "gate"), problem))
+    if term is not None and term.schedule.name == "after_epoch" and term.schedule.epoch >= cell.recipe.epochs:
+        problem = f"must be below recipe.epochs ({cell.recipe.epochs}), found {term.schedule.epoch}"
+        found.append((("enhancement", "schedule", "epoch"), problem))
+    for i, added in enumerate(cell.terms.root):
+        if (problem := term_problem(margin, cell.margin.options, TERMS.get(added.name))) is not None:
+            found.append((("terms", i), problem))
+    return found
 
 
 def _data(block: Data, wrong: Wrong) -> Data:

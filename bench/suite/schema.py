@@ -5,19 +5,78 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import ConfigDict, Field, PositiveInt, RootModel, field_validator, model_validator
 
 from bench.catalog.metrics import METRICS
 from bench.suite.base import Block, Named
 from bench.suite.data_block import Data
 
 
+class ConstantStrength(Block):
+    name: Literal["constant"] = "constant"
+
+
+class LinearStrength(Block):
+    name: Literal["linear"]
+    epochs: Annotated[float, Field(gt=0, description="epochs in which the strength rises from 0 to λ")] = 1.0
+
+
+class CosineStrength(Block):
+    name: Literal["cosine"]
+    first: Annotated[float, Field(ge=0, description="share of λ at the first step")] = 0.0
+    last: Annotated[float, Field(ge=0, description="share of λ at the last step")] = 1.0
+
+
+class LateStrength(Block):
+    name: Literal["after_epoch"]
+    epoch: Annotated[PositiveInt, Field(description="epochs without the term, before it acts with λ")]
+
+
+StrengthSchedule = ConstantStrength | LinearStrength | CosineStrength | LateStrength
+
+
 class Enhancement(Block):
-    """The gradient-enhancing term: where (gate), how (profile) and how much (strength λ)."""
+    """The gradient-enhancing term: where (gate), how (profile), how much (strength λ) and when (schedule)."""
 
     strength: Annotated[float, Field(ge=0, description="λ; 0 is the base loss")] = 0.0
     gate: Named = Named(name="posterior")
     profile: Named = Named(name="matched")
+    schedule: Annotated[StrengthSchedule, Field(discriminator="name")] = ConstantStrength()
+
+
+class Term(Named):
+    """A term that is added to the loss, by name, with its weight; its options stand beside them."""
+
+    weight: Annotated[float | None, Field(gt=0, description="null: the term's usual weight")] = None
+
+    @property
+    def flat(self) -> dict[str, Any]:
+        return {**super().flat, "weight": self.weight}
+
+
+class Terms(RootModel[list[Term]]):
+    """Terms that are added to the loss, between classes or within them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @field_validator("root")
+    @classmethod
+    def _each_once(cls, value: list[Term]) -> list[Term]:
+        names = [term.name for term in value]
+        if repeated := [name for i, name in enumerate(names) if name in names[:i]]:
+            raise ValueError(f"term {repeated[0]!r} is given twice")
+        return value
+
+
+class Classifier(Block):
+    """How the class centres are used. Changing it changes the bits."""
+
+    share: Annotated[
+        float, Field(gt=0, le=1, description="share of the classes in each step's softmax (Partial FC); 1: all")
+    ] = 1.0
+    block: Annotated[
+        PositiveInt | None, Field(description="classes whose logits are in memory at a time; null: all")
+    ] = None
 
 
 class SGD(Block):
@@ -183,5 +242,7 @@ class Cell(Block):
     backbone: Named
     margin: Named
     enhancement: Enhancement | None = None
+    terms: Terms = Terms([])
+    classifier: Classifier = Classifier()
     recipe: Recipe = Recipe()
     evaluation: Evaluation = Evaluation()

@@ -17,7 +17,7 @@ from bench.suite import grid as grids
 from bench.suite.base import Named
 from bench.suite.blocks import CELL_BLOCKS, SUITE_BLOCKS, fields_at, is_tag
 from bench.suite.labels import axis_label
-from bench.suite.named import resolve
+from bench.suite.named import loss_problems, resolve
 from bench.suite.schema import (
     Cell,
     ExecutorBlock,
@@ -172,6 +172,8 @@ class _Loader:
         if cell.recipe.warmup_epochs >= cell.recipe.epochs:
             problem = f"must be below recipe.epochs ({cell.recipe.epochs}), found {cell.recipe.warmup_epochs}"
             self._wrong_in_cell(("recipe", "warmup_epochs"), problem, choice)
+        for at, problem in loss_problems(cell):
+            self._wrong_in_cell(at, problem, choice)
         return cell
 
     def _block(self, name: str, raw: Any, choice: Mapping[grids.Axis, int]) -> Any:
@@ -192,7 +194,7 @@ class _Loader:
 
     def _report(self, error: ValidationError, at: Location, choice: Mapping[grids.Axis, int]) -> None:
         for item in error.errors(include_url=False):
-            location = (*at, *(p for p in item["loc"] if not is_tag(p)))
+            location = (*at, *(p for p in item["loc"] if not is_tag(str(at[0]), p)))
             problem = item["msg"].removeprefix("Value error, ")
             if item["type"] == "extra_forbidden":
                 problem = unknown_name("field", str(item["loc"][-1]), fields_at(at, item["loc"][:-1]))

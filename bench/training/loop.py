@@ -28,11 +28,11 @@ from bench.training.checkpoint import (
     save_checkpoint,
     without_prefix,
 )  # fmt: skip
-from bench.training.optimise import learning_rate, make_optimiser
+from bench.training.optimise import learning_rate, make_optimiser, strength_share
 
 CHECKPOINT_SECONDS = 20.0
 FINITE_CHECK_STEPS = 20  # on an accelerator: looking at the loss makes the host wait
-METERS = ("loss", "base", "term", "target_angle", "posterior")
+METERS = ("loss", "base", "term", "strength", "target_angle", "posterior")
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -64,6 +64,7 @@ def make_models(config: dict[str, Any], *, classes: int) -> tuple[nn.Module, Mar
     backbone = build(config["backbone"], pixels=int(config["pixels"]), generator=draw("weights", backbone=name))
     head = MarginHead(
         config["margin"], config["enhancement"], classes, embedding,
+        terms=config["terms"], block=config["classifier"]["block"],
         generator=draw("centres", train=train, embedding=embedding), stream=draw("margin", train=train),
     )  # fmt: skip
     return backbone, head
@@ -93,7 +94,8 @@ class Training:
         self.parameters = [*self.backbone.parameters(), *self.head.parameters()]
         self.optimiser = make_optimiser(self.recipe, self.parameters)
         self.epoch, self.step, self.seconds = 0, 0, 0.0
-        self.sums = torch.zeros(len(METERS), device=device)
+        self.meters = (*METERS, *(f"terms.{block['name']}" for block in config["terms"]))
+        self.sums = torch.zeros(len(self.meters), device=device)
         self.first_bad = torch.full((), -1, device=device)
         self.best: tuple[float, int, dict[str, torch.Tensor]] | None = None
         self._resume()
@@ -137,7 +139,8 @@ class Training:
         half = self.recipe["precision"] == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             embeddings = self.backbone(images)
-        output = self.head(embeddings.float(), labels, max_repeat=most)
+        step, strength = self._steps_done(), self._strength()
+        output = self.head(embeddings.float(), labels, step=step, strength=strength, max_repeat=most)
         self.optimiser.zero_grad(set_to_none=True)
         output.loss.backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, self.recipe["clip_gradient"] or math.inf)
@@ -146,13 +149,25 @@ class Training:
         if self.device.type == "cpu" or self.step % FINITE_CHECK_STEPS == 0:
             self._check_finite()
         self.optimiser.step()
-        term = output.term if output.term is not None else torch.zeros((), device=self.device)
-        values = (output.loss.detach(), output.base, term, output.target_angle.mean(), output.posterior.mean())
+        nothing = torch.zeros((), device=self.device)
+        values = (
+            output.loss.detach(), output.base, nothing if output.term is None else output.term, nothing + strength,
+            output.target_angle.mean(), nothing if output.posterior is None else output.posterior.mean(),
+            *output.terms.values(),
+        )  # fmt: skip
         self.sums += torch.stack([v.to(torch.float32) for v in values])
         self.step += 1
 
     def _steps_done(self) -> int:
         return self.epoch * self.batches.steps_per_epoch + self.step
+
+    def _strength(self) -> float:
+        """λ at this step."""
+        term = self.config["enhancement"]
+        if term is None:
+            return 0.0
+        epochs, each = self.recipe["epochs"], self.batches.steps_per_epoch
+        return float(term["strength"]) * strength_share(term["schedule"], self._steps_done(), each, epochs)
 
     def _position(self) -> dict[str, int]:
         return {
@@ -171,7 +186,9 @@ class Training:
             )
 
     def _end_epoch(self, images_per_second: float) -> None:
-        means: dict[str, float] = dict(zip(METERS, (self.sums / self.batches.steps_per_epoch).tolist(), strict=True))
+        means: dict[str, float] = dict(
+            zip(self.meters, (self.sums / self.batches.steps_per_epoch).tolist(), strict=True)
+        )
         rate = learning_rate(self.recipe, self._steps_done() - 1, self.batches.steps_per_epoch)
         event: dict[str, Any] = {
             "kind": "epoch",
@@ -180,8 +197,10 @@ class Training:
             "loss": means["loss"],
             "base": means["base"],
             "term": means["term"] if self.head.term is not None else None,
+            "strength": means["strength"],
+            "terms": {block["name"]: means[f"terms.{block['name']}"] for block in self.config["terms"]},
             "target_angle_deg": math.degrees(means["target_angle"]),
-            "posterior": means["posterior"],
+            "posterior": means["posterior"] if self.head.margin.has_posterior else None,
             "lr": rate,
             "images_per_second": images_per_second,
             "seconds": self.seconds,

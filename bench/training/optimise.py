@@ -32,6 +32,23 @@ def learning_rate(recipe: dict[str, Any], step: int, steps_per_epoch: int) -> fl
             raise ValueError(f"no schedule is called {name!r}")
 
 
+def strength_share(schedule: dict[str, Any], step: int, steps_per_epoch: int, epochs: int) -> float:
+    """Which share of λ acts at a step (from 0)."""
+    match schedule["name"]:
+        case "constant":
+            return 1.0
+        case "linear":
+            return min(1.0, (step + 1) / (float(schedule["epochs"]) * steps_per_epoch))
+        case "cosine":
+            first, last = float(schedule["first"]), float(schedule["last"])
+            done = step / max(1, epochs * steps_per_epoch - 1)
+            return first + (last - first) * (1 - math.cos(math.pi * done)) / 2
+        case "after_epoch":
+            return float(step >= int(schedule["epoch"]) * steps_per_epoch)
+        case name:
+            raise ValueError(f"no schedule is called {name!r}")
+
+
 def make_optimiser(recipe: dict[str, Any], parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
     options = recipe["optimiser"]
     if options["name"] == "sgd":

@@ -8,6 +8,7 @@ import math
 import torch
 
 from bench.catalog import GATES, MARGINS, PROFILES
+from bench.catalog.rules import gate_problem
 from bench.losses.head import MarginHead
 
 
@@ -35,13 +36,13 @@ def enhancement(strength, gate="posterior", profile="matched", **gate_options):
 
 def head(margin_block, enhancement_block=None, *, centres=None, classes=6, embedding=5, seed=0, dtype=torch.float64):
     if centres is not None:
-        classes, embedding = centres.shape
+        classes, embedding = len(centres), centres.shape[-1]
     made = MarginHead(
         margin_block, enhancement_block, classes, embedding, generator=generator(seed), stream=generator(seed + 1)
     ).to(dtype)
     if centres is not None:
         with torch.no_grad():
-            made.centres.copy_(centres)
+            made.centres.copy_(centres if made.centres.shape == centres.shape else centres[:, None])
     return made
 
 
@@ -53,6 +54,15 @@ def margins_and_choices():
         for values in itertools.product(*axes.values()):
             blocks.append(margin(spec.name, **dict(zip(axes, values, strict=True))))
     return blocks
+
+
+def admits(margin_block, gate):
+    return gate_problem(MARGINS.get(margin_block["name"]), gate) is None
+
+
+def centre_gradient(real):
+    """The gradient of the centres, (C, d), that of several sub-centres of a class added up."""
+    return real.centres.grad.reshape(len(real.centres), -1, real.centres.shape[-1]).sum(1)
 
 
 def label_of(value):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-Matrix = list[list[float]]
+from slow_margins import slow_margin
+from slow_margins.base import Point
 
 
 def dot(a, b):
@@ -33,26 +34,6 @@ def angle(a, b):
     )
 
 
-def slow_arcface(theta, m, fallback):
-    if theta + m <= math.pi:
-        return math.cos(theta + m)
-    return math.cos(theta) - (m * math.sin(m) if fallback == "legacy" else 1 - math.cos(m))
-
-
-def slow_sphereface(theta, m):
-    k = 0
-    while m * theta >= (k + 1) * math.pi:
-        k += 1
-    return (-1) ** k * math.cos(m * theta) - 2 * k
-
-
-PSI = {
-    "softmax": math.cos,
-    "normface": math.cos,
-    "cosface": lambda theta, m: math.cos(theta) - m,
-    "sphereface": slow_sphereface,
-    "arcface": slow_arcface,
-}
 PHI = {
     "matched": lambda theta, psi: -psi,
     "cosine": lambda theta, psi: 1 - math.cos(theta),
@@ -74,7 +55,7 @@ def slow_gate(gate, sample, state, label):
     if gate["name"] == "uniform":
         return 1.0
     if gate["name"] == "satisfied":
-        return float(all(sample.target > z for z in sample.negatives))
+        return float(sample.satisfied)
     assert gate["name"] == "spectral"
     d = len(sample.residual)
     a = (state["share"][label] - 1 / (d - 1)) / (1 - 1 / (d - 1))
@@ -100,48 +81,55 @@ def spectral_steps(state, X, W, labels):
 @dataclass
 class Sample:
     theta: float
-    target: float
-    negatives: list[float]
-    p: float
     scale: float
     psi: float
+    p: float | None
+    satisfied: bool
     residual: list[float]
     base: float
 
 
-class Twin:
-    """The loss of the whole batch, at one point (X, W) and around it."""
+def nearest(x, w):
+    """A class's centre: itself, or of several the nearest."""
+    return min(w, key=lambda v: angle(x, v)) if isinstance(w[0], list) else w
 
-    def __init__(self, margin, enhancement, X: Matrix, W: Matrix, labels, state=None):
-        self.psi_options = {k: v for k, v in margin.items() if k not in ("name", "s", "margin_gradient")}
-        self.name, self.s = margin["name"], margin.get("s")
+
+class Twin:
+    """The loss of the whole batch, at one point (X, W) and around it. W holds a vector a class, or K."""
+
+    def __init__(self, margin, enhancement, X, W, labels, state=None, margin_state=None, generator=None):
+        options = {k: v for k, v in margin.items() if k not in ("name", "margin_gradient")}
         self.labels, self.enhancement = labels, enhancement
-        straight = margin.get("margin_gradient") == "straight_through"
-        self.offsets = [
-            self._psi(angle(x, W[y])) - math.cos(angle(x, W[y])) if straight else None
-            for x, y in zip(X, labels, strict=True)
-        ]
-        samples = self.samples(X, W)
+        thetas = [[angle(x, nearest(x, w)) for w in W] for x in X]
+        self.point = Point(thetas, [norm(x) for x in X], labels, margin_state or {}, generator)
+        self.margin = slow_margin(margin["name"])(options, self.point)
+        self.offsets = None
+        if margin.get("margin_gradient") == "straight_through":
+            own = [thetas[i][y] for i, y in enumerate(labels)]
+            self.offsets = [self.margin.psi(i, t, self.point.norm[i]) - math.cos(t) for i, t in enumerate(own)]
         self.frozen = None
         if enhancement is not None:
             gate = enhancement["gate"]
-            self.frozen = [(s.scale, slow_gate(gate, s, state, y)) for s, y in zip(samples, labels, strict=True)]
+            self.frozen = [
+                (self.margin.prefactor(i, s.scale), slow_gate(gate, s, state, y))
+                for i, (s, y) in enumerate(zip(self.samples(X, W), labels, strict=True))
+            ]
 
-    def _psi(self, theta):
-        return PSI[self.name](theta, **self.psi_options)
+    def _psi(self, i, theta, length):
+        return math.cos(theta) + self.offsets[i] if self.offsets else self.margin.psi(i, theta, length)
 
     def samples(self, X, W):
         out = []
         for i, (x, y) in enumerate(zip(X, self.labels, strict=True)):
-            theta = angle(x, W[y])
-            psi = self._psi(theta) if self.offsets[i] is None else math.cos(theta) + self.offsets[i]
-            scale = norm(x) * norm(W[y]) if self.name == "softmax" else self.s
-            others = [w for j, w in enumerate(W) if j != y]
-            negatives = [dot(x, w) if self.name == "softmax" else self.s * math.cos(angle(x, w)) for w in others]
-            odds = math.fsum(math.exp(z - scale * psi) for z in negatives)
-            out.append(
-                Sample(theta, scale * psi, negatives, 1 / (1 + odds), scale, psi, residual(x, W[y]), math.log1p(odds))
-            )
+            length = norm(x)
+            centres = [nearest(x, w) for w in W]
+            theta, factor = angle(x, centres[y]), self.margin.factor(length, norm(centres[y]))
+            psi = self._psi(i, theta, length)
+            others = [self.margin.negative(i, j, angle(x, w), length, norm(w)) for j, w in enumerate(centres) if j != y]
+            base = self.margin.loss(i, factor * psi, others) + self.margin.extra(i, length)
+            p = self.margin.posterior(i, factor * psi, others)
+            satisfied = self.margin.satisfied(i, factor * psi, others)
+            out.append(Sample(theta, factor, psi, p, satisfied, residual(x, centres[y]), base))
         return out
 
     def value(self, X, W):
@@ -150,26 +138,26 @@ class Twin:
         if self.enhancement is not None:
             phi = PHI[self.enhancement["profile"]["name"]]
             total += self.enhancement["strength"] * math.fsum(
-                scale * gate * phi(s.theta, s.psi) for s, (scale, gate) in zip(samples, self.frozen, strict=True)
+                scale * gate * phi(s.theta, self._psi(i, s.theta, self.point.norm[i]))
+                for i, (s, (scale, gate)) in enumerate(zip(samples, self.frozen, strict=True))
             )
         return total / len(samples)
 
     def gradients(self, X, W, h=1e-5):
         """Central differences of :meth:`value` in every entry of X and of W, with Richardson's correction."""
 
-        def difference(table, i, k, step):
-            kept = table[i][k]
-            table[i][k] = kept + step
+        def difference(row, k, step):
+            kept = row[k]
+            row[k] = kept + step
             above = self.value(X, W)
-            table[i][k] = kept - step
+            row[k] = kept - step
             below = self.value(X, W)
-            table[i][k] = kept
+            row[k] = kept
             return (above - below) / (2 * step)
 
-        return tuple(
-            [
-                [(4 * difference(T, i, k, h) - difference(T, i, k, 2 * h)) / 3 for k in range(len(T[0]))]
-                for i in range(len(T))
-            ]
-            for T in (X, W)
-        )
+        def of(table):
+            if isinstance(table[0], list):
+                return [of(part) for part in table]
+            return [(4 * difference(table, k, h) - difference(table, k, 2 * h)) / 3 for k in range(len(table))]
+
+        return of(X), of(W)

@@ -14,14 +14,14 @@ from torch.testing import assert_close
 from bench.catalog import MARGINS, PROFILES
 from bench.errors import BenchError, UnknownNameError
 from bench.losses.angles import safe_angle, slope
-from bench.losses.head import Margin
+from bench.losses.margin import Margin
 
 each_margin = pytest.mark.parametrize("block", margins_and_choices(), ids=label_of)
 
 
 def psi_of(block):
     made = Margin(block)
-    return lambda theta: made.psi(theta, theta.cos())
+    return lambda theta: made.psi(theta, theta.cos(), {})
 
 
 def conventions(name, **given):

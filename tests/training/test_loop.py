@@ -20,7 +20,14 @@ from bench.training.optimise import learning_rate
 CONFIG = {
     "backbone": {"name": "small_cnn", "embedding": 8, "dropout": 0.2, "width": 2, "depth": 1},
     "margin": {"name": "arcface", "s": 16.0, "m": 0.2, "margin_gradient": "true", "fallback": "monotone"},
-    "enhancement": {"strength": 0.1, "gate": {"name": "spectral"}, "profile": {"name": "matched"}},
+    "enhancement": {
+        "strength": 0.1,
+        "gate": {"name": "spectral"},
+        "profile": {"name": "matched"},
+        "schedule": {"name": "constant"},
+    },
+    "terms": [],
+    "classifier": {"share": 1.0, "block": None},
     "recipe": {
         "optimiser": {"name": "sgd", "lr": 0.05, "momentum": 0.9, "nesterov": False, "weight_decay": 5e-4},
         "schedule": {"name": "cosine", "final": 0.0},
@@ -223,5 +230,5 @@ def test_three_golden_steps():
         output.loss.backward()
         optimiser.step()
         losses.append(output.loss.item())
-    assert SEMANTICS == 1
+    assert SEMANTICS == 2
     assert losses == pytest.approx(GOLDEN, rel=1e-3)

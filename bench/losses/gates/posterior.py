@@ -20,4 +20,5 @@ if TYPE_CHECKING:
 )
 def posterior(batch: GateInput, *, gamma: float) -> Tensor:
     """p^γ, (B,). gamma: no unit."""
+    assert batch.posterior is not None  # the head refuses this gate for a loss without one
     return batch.posterior.pow(gamma)

@@ -19,6 +19,4 @@ if TYPE_CHECKING:
 )
 def satisfied(batch: GateInput) -> Tensor:
     """1 where the target logit, margin included, exceeds every negative logit, else 0; 1 with no negative. (B,)"""
-    if batch.hardest_negative is None:
-        return batch.target_logit.new_ones(batch.target_logit.shape)
     return (batch.target_logit > batch.hardest_negative).to(batch.target_logit.dtype)

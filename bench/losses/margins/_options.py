@@ -11,6 +11,13 @@ margin_gradient = Option(
     choices=("true", "straight_through"),
 )
 
+fallback = Option(
+    "fallback",
+    "monotone",
+    "past θ + m > π: monotone continues without a jump, legacy drops by m·sin m as the released codes do",
+    choices=("monotone", "legacy"),
+)
+
 
 def scale(default: float, source: str) -> Option:
     """The factor s between a cosine and its logit; the head applies it, ψ never sees it."""

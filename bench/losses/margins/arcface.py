@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from bench.catalog import MARGINS, Option
-from bench.losses.margins._options import margin_gradient, scale
+from bench.losses.margins._options import fallback, margin_gradient, scale
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,12 +20,7 @@ if TYPE_CHECKING:
         scale(64.0, "arXiv:1801.07698"),
         Option("m", 0.5, "margin on the angle", "radians", source="arXiv:1801.07698", minimum=0, maximum=math.pi / 2),
         margin_gradient,
-        Option(
-            "fallback",
-            "monotone",
-            "past θ + m > π: monotone continues without a jump, legacy drops by m·sin m as the released codes do",
-            choices=("monotone", "legacy"),
-        ),
+        fallback,
     ),
     angular=True,
     logits="cosine",

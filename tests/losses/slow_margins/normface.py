@@ -1,0 +1,1 @@
+from slow_margins.base import SlowMargin as Slow  # noqa: F401
