@@ -59,7 +59,7 @@ def _named(registry: Registry, block: Named, at: Location, wrong: Wrong) -> Name
 def _term(block: Term, at: Location, wrong: Wrong) -> Term:
     named = _named(TERMS, block, at, wrong)
     usual = TERMS.get(block.name).traits["weight"] if block.name in TERMS else None
-    return Term(weight=usual if block.weight is None else block.weight, **named.flat)
+    return Term(name=block.name, weight=usual if block.weight is None else block.weight, **named.options)
 
 
 def loss_problems(cell: Cell) -> list[tuple[Location, str]]:
