@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @TERMS.register(
     "mhe",
     summary="mean over pairs of centres of distance^−power, −log distance for power 0",
-    source="arXiv:1805.09298, eq. 1 and 3; weight 1: OpenSphere's SphereFace+, which has the angle and power 2",
+    source="arXiv:1805.09298, eq. 1; weight 1: OpenSphere's SphereFace+, which has the angle and power 2",
     options=(
         Option("power", 2, "s of the s-energy", source="arXiv:1805.09298, of 0, 1, 2", minimum=0, maximum=2),
         Option(
