@@ -56,7 +56,11 @@ def test_a_name_alone_takes_the_usual_weight_and_a_block_its_own(tmp_path):
 @pytest.mark.parametrize(
     ("terms", "field", "words"),
     [
-        ("[regularfase]", "terms[0].name", "suite.yaml:5: terms[0].name: unknown term 'regularfase'; did you mean 'reg"),
+        (
+            "[regularfase]",
+            "terms[0].name",
+            "suite.yaml:5: terms[0].name: unknown term 'regularfase'; did you mean 'reg",
+        ),
         ("[{name: mhe, samples: 3}]", "terms[0].samples", "unknown option of term 'mhe': 'samples'; did you mean 'sam"),
         ("[{name: mhe, power: 3}]", "terms[0].power", "must be a whole number >= 0 and <= 2, found 3"),
         ("[{name: mhe, distance: angel}]", "terms[0].distance", "did you mean 'angle'?"),
