@@ -18,6 +18,7 @@ from bench.catalog import TERMS
 from bench.errors import BenchError
 from bench.losses import pairs
 from bench.losses.head import MarginHead
+from bench.losses.types import Moment, TermInput
 
 labels = torch.tensor([0, 2, 1, 2, 3, 2])
 
@@ -165,14 +166,17 @@ def test_finite_at_identical_and_opposite_centres_and_a_zero_embedding(block, au
 
 
 @pytest.mark.parametrize("block", [b for b in terms_and_choices() if b["name"] in between], ids=named)
-@pytest.mark.parametrize("factor", [1.0, 2.5, -1.0])
+@pytest.mark.parametrize("factor", [1.0, 0.7, -1.0])
 def test_two_coincident_or_opposite_centres_feel_no_direction(block, factor):
-    """Rounding would make one up, and 1/distance would blow it up."""
-    W = torch.randn(1, 512, generator=generator(5))
-    W, y = torch.cat([W, factor * W]), torch.tensor([0, 1, 0])
-    _, _, with_term = stepped(head(block, centres=W, dtype=torch.float32), torch.ones(3, 512), y)
-    _, _, without = stepped(head(centres=W, dtype=torch.float32), torch.ones(3, 512), y)
-    assert_close(with_term, without, rtol=0, atol=1e-5)
+    """Rounding would make one up, and 1/distance would blow it up: at 2,048 dimensions cosines end 5 epsilons off."""
+    if block["name"] == "regularface":
+        return  # no distance is divided by
+    for seed in range(30):
+        W = torch.randn(1, 2048, generator=generator(seed))
+        real = head(block, centres=torch.cat([W, factor * W]), dtype=torch.float32)
+        batch = TermInput(W, W, torch.ones(2), labels[:2], torch.tensor([0, 1]), real.centres, {}, Moment(0, 0))
+        (gradient,) = torch.autograd.grad(real.terms[0](batch), real.centres)
+        assert not gradient.any()
 
 
 @pytest.mark.parametrize("block", [b for b in terms_and_choices() if b["name"] in between], ids=named)
