@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -420,3 +422,26 @@ def test_blocks_that_do_not_fit_are_refused_by_name():
         head({"name": "mhe", "weight": 1.0, "power": 3}, centres=W)
     with pytest.raises(BenchError, match="did you mean 'sample'"):
         head({"name": "mhe", "weight": 1.0, "samples": 3}, centres=W)
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "terms.md").read_text(encoding="utf-8")
+
+
+def test_the_page_of_terms_has_every_term_with_its_weight_and_every_option():
+    for spec in TERMS:
+        rows = [line.split("|") for line in PAGE.splitlines() if line.startswith(f"| `{spec.name}` |")]
+        assert [float(row[3]) for row in rows if len(row) == 6] == [spec.traits["weight"]]
+        assert all(f"`{option.name}" in PAGE for option in spec.options)
+
+
+def test_the_example_on_the_page_is_a_term(monkeypatch):
+    TERMS.names()
+    monkeypatch.setattr(TERMS, "_specs", dict(TERMS._specs))
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    exec(example, {})
+    X, W = point()
+    value, to_x, to_w = added(term("ring", radius=3.0), X, W)
+    length = X.norm(dim=1, keepdim=True)
+    assert_close(value, 0.01 * (length - 3).square().mean() / 2, rtol=1e-12, atol=0)
+    assert_close(to_x, 0.01 * (length - 3) / 6 * X / length, rtol=1e-9, atol=1e-12)
+    assert not to_w.any()
