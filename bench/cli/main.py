@@ -156,6 +156,8 @@ def list_(
             parameters, macs = spec.traits.get("parameters"), spec.traits.get("macs")
             row["params, M"] = f"{parameters / 1e6:.2f}" if parameters else "varies"
             row["GFLOPs at 112 px"] = f"{2 * macs / 1e9:.2f}" if macs else "varies"
+        if what == "terms":
+            row |= {"place": spec.traits["place"], "weight": spec.traits["weight"]}
         rows.append({**row, "what": spec.summary, "options": options, "source": spec.source})
     if not as_json and len(kinds[what]) == 1:
         rows = [{key: value for key, value in row.items() if key != "kind"} for row in rows]
