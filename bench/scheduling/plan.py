@@ -125,7 +125,7 @@ def training_config(cell: Cell, data: PreparedData) -> dict[str, Any]:
             "profile": term.profile.flat,
             "schedule": term.schedule.model_dump(),
         },
-        "terms": [added.flat for added in cell.terms.root],
+        "terms": sorted((added.flat for added in cell.terms.root), key=lambda term: str(term["name"])),  # a sum
         "classifier": cell.classifier.model_dump(),
         "recipe": {
             **cell.recipe.model_dump(exclude={"augmentation"}),

@@ -53,6 +53,12 @@ def test_a_name_alone_takes_the_usual_weight_and_a_block_its_own(tmp_path):
     ]
 
 
+def test_the_order_of_terms_does_not_tell_runs_apart(tmp_path):
+    (one,) = runs(load(tmp_path, BASE + "terms: [mhe, center_loss]\n"))
+    (other,) = runs(load(tmp_path, BASE + "terms: [center_loss, mhe]\n"))
+    assert one.run == other.run
+
+
 @pytest.mark.parametrize(
     ("terms", "field", "words"),
     [
