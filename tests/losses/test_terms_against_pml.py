@@ -10,11 +10,10 @@ from __future__ import annotations
 import pytest
 import torch
 from loss_heads import generator, margin
+from pytorch_metric_learning import regularizers
 from torch.testing import assert_close
 
 from bench.losses.head import MarginHead
-
-regularizers = pytest.importorskip("pytorch_metric_learning.regularizers")
 
 
 @pytest.mark.parametrize("classes", [2, 3, 40])
