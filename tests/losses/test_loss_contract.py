@@ -142,3 +142,16 @@ def test_row_order_does_not_matter(margin):
     )
     assert_close(one.loss, other.loss, rtol=1e-12, atol=1e-12)
     assert_close(one.pull[order], other.pull, rtol=1e-12, atol=1e-12)
+
+
+@each_margin
+@pytest.mark.parametrize("length", [1e-4, 1.0, 1e4])
+def test_finite_for_embeddings_of_any_length(margin, length):
+    X, W = point()
+    for term in (None, enhancement(0.7, "uniform")):
+        real, probe = head(margin, term, centres=W, dtype=torch.float32), (length * X).float().requires_grad_()
+        for step in range(3):
+            out = real(probe, labels, step=step)
+            out.loss.backward()
+            for value in (out.loss, out.pull, probe.grad, real.centres.grad, *real.margin.state.values()):
+                assert torch.isfinite(value).all()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from bench.losses.types import LogSumExp, MarginInput
 
-least = math.sqrt(2) * math.log(2)
+least, most = math.sqrt(2) * math.log(2), 1000.0
 
 
 def start(*, classes: int) -> dict[str, Tensor]:
@@ -23,7 +23,7 @@ def start(*, classes: int) -> dict[str, Tensor]:
 
 
 def update(batch: MarginInput, *, log_sum_exp: LogSumExp, dynamic: bool) -> None:
-    """s = log(B_avg)/cos(min(π/4, θ_med)) before the batch's loss; it never falls below the s of three classes.
+    """s = log(B_avg)/cos(min(π/4, θ_med)) before the batch's loss, held in [√2·log 2, 1000].
 
     B_avg is the mean of Σ_{j≠y} e^{s·cos θ_j} at the s before, θ_med the median of θ_y: of an even number the lower.
     """
@@ -34,7 +34,7 @@ def update(batch: MarginInput, *, log_sum_exp: LogSumExp, dynamic: bool) -> None
     s = batch.state["s"]
     others = log_sum_exp(s)
     median = safe_angle(batch.cosine).median().clamp(max=math.pi / 4)
-    s.copy_(((others.logsumexp(0) - math.log(len(others))) / median.cos()).clamp(min=least))
+    s.copy_(((others.logsumexp(0) - math.log(len(others))) / median.cos()).clamp(least, most))
 
 
 @MARGINS.register(
@@ -51,7 +51,9 @@ def update(batch: MarginInput, *, log_sum_exp: LogSumExp, dynamic: bool) -> None
 def psi(theta: Tensor) -> Tensor:
     """cos θ. theta: (B,), radians. State: the scale ``s``, ().
 
-    Differs from the paper in its lower bound √2·log 2, which C > 3 classes hardly meet: with one or two the formula
-    gives −∞ or 0. The copies that circulate take the median over all angles and add a margin; the paper does neither.
+    Differs from the paper in the bounds of s. √2·log 2 is the s of three classes: with one or two the formula gives −∞
+    or 0. 1000 ends a runaway: where other classes lie nearer than π/4 and θ_med, as many classes in few dimensions do,
+    the formula feeds on its own s and grows without end. Copies that circulate take the median over the angles to all
+    classes, and add a margin; the paper does neither.
     """
     return theta.cos()

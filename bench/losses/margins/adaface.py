@@ -29,7 +29,7 @@ def _norm(batch: MarginInput) -> Tensor:
 
 
 def update(batch: MarginInput, *, rate: float) -> None:
-    """μ and σ follow the batch's norms before its loss. σ is the sample's (n − 1); one sample alone leaves it as it is."""
+    """μ and σ follow the batch's norms before its loss. σ is that of n − 1; one sample alone leaves it as it is."""
     norm, mean, std = _norm(batch), batch.state["mean"], batch.state["std"]
     mean.lerp_(norm.mean().to(mean.dtype), rate)
     if len(norm) > 1:

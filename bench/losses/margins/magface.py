@@ -63,8 +63,8 @@ def regulariser(batch: MarginInput, *, l_a: float, u_a: float, lambda_g: float) 
 def psi(theta: Tensor, *, m: Tensor, fallback: str) -> Tensor:
     """cos(θ + m), past π continued as ArcFace is. theta, m: (B,), radians. No state.
 
-    a = ‖x‖ is the embedding's norm as the backbone returns it, held in [l_a, u_a]. The gradient reaches the norm through
-    m(a) and through g, and as in the authors' code neither does outside (l_a, u_a); with ``straight_through`` only g does.
+    a = ‖x‖ is the embedding's norm as the backbone returns it, held in [l_a, u_a]. The gradient reaches the norm by
+    m(a) and by g, with ``straight_through`` by g alone; outside (l_a, u_a) by neither, as in the authors' code.
 
     A sample moves off l_a, however wrong it is, if λ_g ≥ s·K·u_a²·l_a²/(u_a² − l_a²), K = (u_m − l_m)/(u_a − l_a):
     22.6 with these defaults. A smaller λ_g, such as the 20 that the authors' code starts from, is allowed but lets hard

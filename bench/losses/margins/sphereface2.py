@@ -28,12 +28,9 @@ def learned(*, classes: int, alpha: float, r: float, m: float, t: float) -> dict
     ratio = alpha / ((1 - alpha) * max(classes - 1, 1))
     own, other = (r * (2 * 0.5**t - 1 + sign * m) for sign in (-1, 1))
     root = math.sqrt((1 - ratio) ** 2 + 4 * ratio * math.exp(own - other))
-    # Two forms of one root, of which the one that subtracts nothing is taken.
-    if ratio < 1:
-        bias = math.log(2 * ratio / (1 - ratio + root)) - other
-    else:
-        bias = math.log((ratio - 1 + root) / 2) - own
-    return {"bias": tensor(bias)}
+    if ratio < 1:  # two forms of one root; each subtracts nothing where it is taken
+        return {"bias": tensor(math.log(2 * ratio / (1 - ratio + root)) - other)}
+    return {"bias": tensor(math.log((ratio - 1 + root) / 2) - own)}
 
 
 def negative(cosines: Tensor, target: Target, *, m: float, t: float, margin_gradient: str) -> Tensor:

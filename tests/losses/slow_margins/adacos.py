@@ -14,5 +14,6 @@ class Slow(SlowMargin):
             own = sorted(self.own(i) for i in range(len(others)))
             median, mean = own[(len(own) - 1) // 2], math.fsum(others) / len(others)
             least = math.sqrt(2) * math.log(2)
-            self.s = max(math.log(mean) / math.cos(min(math.pi / 4, median)), least) if mean > 0 else least
+            found = math.log(mean) / math.cos(min(math.pi / 4, median)) if mean > 0 else least
+            self.s = min(max(found, least), 1000.0)
         self.point.after["s"] = self.s
