@@ -13,18 +13,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+def _angle(cosine: Tensor) -> Tensor:
+    """θ in radians without gradient, which is why a clamp is enough."""
+    return cosine.detach().clamp(-1, 1).acos()
+
+
 def positive(psi: Tensor, state: Mapping[str, Tensor], *, s: float, k: float, a: float) -> Tensor:
     """−[s·σ(k(θ − a))]·cos θ, (B,); nothing flows through the bracket."""
-    from bench.losses.angles import safe_angle
-
-    return -s * (k * (safe_angle(psi.detach()) - a)).sigmoid() * psi
+    return -s * (k * (_angle(psi) - a)).sigmoid() * psi
 
 
 def cost(logits: Tensor, state: Mapping[str, Tensor], *, s: float, k: float, b: float) -> Tensor:
     """[s·σ(k(b − θ_j))]·cos θ_j, (r, n); nothing flows through the bracket."""
-    from bench.losses.angles import safe_angle
-
-    return s * (k * (b - safe_angle(logits.detach()))).sigmoid() * logits
+    return s * (k * (b - _angle(logits))).sigmoid() * logits
 
 
 def prefactor(*, s: float) -> float:
