@@ -112,7 +112,10 @@ class Spec:
         return {option.name: option.default for option in self.options}
 
     def resolve(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-        """All options, defaults filled in, and every mistake as (option name, what is wrong)."""
+        """All options, defaults filled in, and every mistake as (option name, what is wrong).
+
+        The trait ``check(**options)``, where there is one, finds those that no single option shows.
+        """
         by_name = {option.name: option for option in self.options}
         resolved, mistakes = self.defaults, []
         for key, value in given.items():
@@ -123,6 +126,8 @@ class Spec:
                 resolved[key] = by_name[key].check(value)
             except ValueError as error:
                 mistakes.append((key, str(error)))
+        if not mistakes and "check" in self.traits:
+            mistakes += self.traits["check"](**resolved)
         return resolved, mistakes
 
 

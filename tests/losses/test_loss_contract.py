@@ -43,8 +43,9 @@ def point():
     return X * torch.tensor([0.5, 1.0, 1.5, 2.0, 0.8], dtype=torch.float64)[:, None], W
 
 
-def agrees(margin, term, *, gradient=True):
+def agrees(margin, term, *, gradient=True, length=1.0):
     X, W = point()
+    X = length * X
     if (sub := head(margin, centres=W).margin.centres_a_class) > 1:
         W = torch.stack([W, *(W + torch.randn(W.shape, generator=generator(5 + k)) for k in range(sub - 1))], dim=1)
     real = head(margin, term, centres=W)
@@ -85,8 +86,10 @@ def test_the_twin_covers_every_registry():
 
 
 @each_margin
-def test_base_loss_and_its_gradient(margin):
-    agrees(margin, None)
+@pytest.mark.parametrize("length", [1.0, 60.0], ids=["short", "long"])
+def test_base_loss_and_its_gradient(margin, length):
+    """Norms from .5 to 2, and from 30 to 120, of which a margin may read."""
+    agrees(margin, None, length=length)
 
 
 @each_margin_and_gate
@@ -139,3 +142,16 @@ def test_row_order_does_not_matter(margin):
     )
     assert_close(one.loss, other.loss, rtol=1e-12, atol=1e-12)
     assert_close(one.pull[order], other.pull, rtol=1e-12, atol=1e-12)
+
+
+@each_margin
+@pytest.mark.parametrize("length", [1e-4, 1.0, 1e4])
+def test_finite_for_embeddings_of_any_length(margin, length):
+    X, W = point()
+    for term in (None, enhancement(0.7, "uniform")):
+        real, probe = head(margin, term, centres=W, dtype=torch.float32), (length * X).float().requires_grad_()
+        for step in range(3):
+            out = real(probe, labels, step=step)
+            out.loss.backward()
+            for value in (out.loss, out.pull, probe.grad, real.centres.grad, *real.margin.state.values()):
+                assert torch.isfinite(value).all()

@@ -24,7 +24,7 @@ class Point:
 
 
 class SlowMargin:
-    """``options``: all that a suite gives but ``margin_gradient``. ``point.after`` gets the state after the batch."""
+    """``options``: all that a suite gives. ``point.after`` gets the state after the batch."""
 
     def __init__(self, options, point):
         self.options, self.point = options, point
