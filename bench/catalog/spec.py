@@ -36,6 +36,8 @@ class Option:
     above: float | None = None
     below: float | None = None
     choices: tuple[str, ...] = ()
+    renames: bool = False
+    """Whether another value than the default makes another loss under the same name, which tables then show."""
 
     @property
     def type(self) -> type:

@@ -9,6 +9,7 @@ margin_gradient = Option(
     "true",
     "true: back-propagate through ψ; straight_through: the value of ψ with the gradient of cos θ",
     choices=("true", "straight_through"),
+    renames=True,
 )
 
 fallback = Option(

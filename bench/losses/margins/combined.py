@@ -32,10 +32,10 @@ paper = "arXiv:1801.07698, CM1"
 def psi(theta: Tensor, *, m1: float, m2: float, m3: float) -> Tensor:
     """cos(m1·θ + m2) − m3 while m1·θ + m2 ≤ π. theta: (B,), m2: radians; m1, m3: no unit.
 
-    Past that, where the paper is silent: SphereFace's extension of cos(m1·θ) − (1 − cos m2) − m3, which continues without
-    a jump. So m1 = 1 and m3 = 0 is ArcFace with its monotone continuation, m1 = 1 and m2 = 0 CosFace, m2 = m3 = 0
-    SphereFace. Below m1 = 1 ψ may exceed cos θ at large angles. Unlike InsightFace's class, which drops m1 and m2 where
-    m3 > 0, all three always act.
+    Past that, where the paper is silent: SphereFace's extension of cos(m1·θ), less 1 − cos m2 and m3, which continues
+    without a jump. So m1 = 1 and m3 = 0 is ArcFace with its monotone continuation, m1 = 1 and m2 = 0 CosFace,
+    m2 = m3 = 0 SphereFace. Below m1 = 1 ψ may exceed cos θ at large angles. Unlike InsightFace's class, which drops m1
+    and m2 where m3 > 0, all three always act.
     """
     inside = m1 * theta + m2
     return inside.cos().where(inside <= math.pi, sphereface(theta, m=m1) - (1 - math.cos(m2))) - m3

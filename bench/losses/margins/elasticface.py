@@ -21,8 +21,7 @@ cosine = Option("m", 0.35, "mean margin on the cosine", source=paper, minimum=0,
 as_released = Option(
     "as_released",
     False,
-    "give out the sorted margins by the sorting's order instead of its inverse, as the authors' code does: in effect at "
-    "random",
+    "give out the sorted margins by the sorting's order, not its inverse, as the authors' code does: in effect at random",
     renames=True,
 )
 

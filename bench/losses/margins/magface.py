@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.catalog import MARGINS, Option
 from bench.losses.margins._options import fallback, margin_gradient, scale
+from bench.losses.margins.arcface import psi as arcface
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,5 +71,4 @@ def psi(theta: Tensor, *, m: Tensor, fallback: str) -> Tensor:
     22.6 with these defaults. A smaller λ_g, such as the 20 that the authors' code starts from, is allowed but lets hard
     samples rest there. The authors' code also drops the margin of every θ > π/2 ("easy margin"); the paper does not.
     """
-    drop = 1 - m.cos() if fallback == "monotone" else m * m.sin()
-    return (theta + m).cos().where(theta + m <= math.pi, theta.cos() - drop)
+    return arcface(theta, m=m, fallback=fallback)

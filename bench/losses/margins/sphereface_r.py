@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     logits="cosine",
 )
 def psi(theta: Tensor, *, m: float) -> Tensor:
-    """cos(min(mθ, π)). theta: (B,), radians; m: no unit. Flat past θ = π/m: the true gradient pulls no farther sample."""
+    """cos(min(mθ, π)). theta: (B,), radians; m: no unit.
+
+    Flat past θ = π/m, where the true gradient pulls no sample.
+    """
     return (m * theta).clamp(max=math.pi).cos()
 
 
