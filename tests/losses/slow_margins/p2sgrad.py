@@ -8,13 +8,16 @@ class Slow(SlowMargin):
         return 1.0
 
     def negative(self, i, j, theta, norm_x, norm_w):
-        return math.cos(theta) ** 2 / 2
+        return self.options["weight"] * math.cos(theta) ** 2 / 2
 
     def loss(self, i, target, negatives):
-        return (1 - target) ** 2 / 2 + math.fsum(negatives)
+        return self.options["weight"] * (1 - target) ** 2 / 2 + math.fsum(negatives)
 
     def posterior(self, i, target, negatives):
         return None
 
     def satisfied(self, i, target, negatives):
         return None
+
+    def prefactor(self, i, factor):
+        return self.options["weight"]
