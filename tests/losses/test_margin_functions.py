@@ -15,13 +15,16 @@ from bench.catalog import MARGINS, PROFILES
 from bench.errors import BenchError, UnknownNameError
 from bench.losses.angles import safe_angle, slope
 from bench.losses.margin import Margin
+from bench.losses.types import MarginInput, Moment
 
 each_margin = pytest.mark.parametrize("block", margins_and_choices(), ids=label_of)
 
 
-def psi_of(block):
-    made = Margin(block)
-    return lambda theta: made.psi(theta, theta.cos(), {})
+def psi_of(block, moment=Moment(10**6, 0)):
+    """ψ as one sample has it, at cos θ = .5 and ‖x‖ = 1, late in training."""
+    made, one = Margin(block), torch.ones(1, dtype=torch.float64)
+    values = made.values(MarginInput(one / 2, one, torch.zeros(1, dtype=torch.int64), made.state, moment))
+    return lambda theta: made.psi(theta, theta.cos(), {name: value.expand_as(theta) for name, value in values.items()})
 
 
 def conventions(name, **given):
@@ -31,7 +34,7 @@ def conventions(name, **given):
 @each_margin
 def test_traits_are_declared(block):
     traits = MARGINS.get(block["name"]).traits
-    assert traits["logits"] in ("cosine", "inner")
+    assert traits["logits"] in ("cosine", "inner", "norm")
     assert traits["angular"] == ("margin_gradient" in block)
     assert ("s" in block) == (traits["logits"] == "cosine")
 
