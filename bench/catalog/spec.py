@@ -22,7 +22,8 @@ class Option:
     """One named option of a registered thing.
 
     ``default`` fixes the type (bool, int, float or str) unless ``kind`` is given; angles are in radians, and ``unit``
-    says so. ``minimum``/``maximum`` are inclusive; ``above``/``below`` exclusive.
+    says so. ``minimum``/``maximum`` are inclusive; ``above``/``below`` exclusive. ``named``: any other value than the
+    default makes the thing another one of the same name, so a table states it beside the name.
     """
 
     name: str
@@ -36,8 +37,7 @@ class Option:
     above: float | None = None
     below: float | None = None
     choices: tuple[str, ...] = ()
-    renames: bool = False
-    """Whether another value than the default makes another loss under the same name, which tables then show."""
+    named: bool = False
 
     @property
     def type(self) -> type:

@@ -10,6 +10,7 @@ import torch
 from bench.catalog import GATES, MARGINS, PROFILES
 from bench.catalog.rules import gate_problem
 from bench.losses.head import MarginHead
+from bench.losses.margin import chosen
 
 
 def generator(seed: int) -> torch.Generator:
@@ -50,7 +51,7 @@ def margins_and_choices():
     """Every registered margin with every combination of its options that have choices."""
     blocks = []
     for spec in MARGINS:
-        axes = {option.name: option.choices for option in spec.options if option.choices}
+        axes = {o.name: o.choices or (False, True) for o in spec.options if o.choices or o.type is bool}
         for values in itertools.product(*axes.values()):
             blocks.append(margin(spec.name, **dict(zip(axes, values, strict=True))))
     return blocks
@@ -60,6 +61,14 @@ def admits(margin_block, gate):
     return gate_problem(MARGINS.get(margin_block["name"]), gate) is None
 
 
+def pulls_up_to(margin_block, profile):
+    """The angle past which a profile has no slope: that from which on ψ is declared flat, where its slope is ψ's."""
+    flat = MARGINS.get(margin_block["name"]).traits.get("flat")
+    if flat is None or profile != "matched" or margin_block.get("margin_gradient") == "straight_through":
+        return math.inf
+    return flat(**chosen(flat, margin_block))
+
+
 def centre_gradient(real):
     """The gradient of the centres, (C, d), that of several sub-centres of a class added up."""
     return real.centres.grad.reshape(len(real.centres), -1, real.centres.shape[-1]).sum(1)
@@ -67,7 +76,7 @@ def centre_gradient(real):
 
 def label_of(value):
     if isinstance(value, dict):
-        return "-".join(str(v) for v in value.values() if isinstance(v, str))
+        return "-".join(k if v is True else v for k, v in value.items() if v is True or isinstance(v, str))
     return None
 
 

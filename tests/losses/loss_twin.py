@@ -97,11 +97,11 @@ def nearest(x, w):
 class Twin:
     """The loss of the whole batch, at one point (X, W) and around it. W holds a vector a class, or K."""
 
-    def __init__(self, margin, enhancement, X, W, labels, state=None, margin_state=None, generator=None):
-        options = {k: v for k, v in margin.items() if k != "name"}
+    def __init__(self, margin, enhancement, X, W, labels, state=None, margin_state=None, generator=None, step=None):
+        options = {k: v for k, v in margin.items() if k not in ("name", "margin_gradient")}
         self.labels, self.enhancement = labels, enhancement
         thetas = [[angle(x, nearest(x, w)) for w in W] for x in X]
-        self.point = Point(thetas, [norm(x) for x in X], labels, margin_state or {}, generator)
+        self.point = Point(thetas, [norm(x) for x in X], labels, margin_state or {}, generator, step)
         self.margin = slow_margin(margin["name"])(options, self.point)
         self.offsets = None
         if margin.get("margin_gradient") == "straight_through":

@@ -56,8 +56,9 @@ def agrees(margin, term, *, gradient=True, length=1.0):
     kept = {name: value.tolist() for name, value in real.margin.state.items()}
     stream = Moment(STEP, generator(1).initial_seed())
     twin = loss_twin.Twin(
-        margin, term, X.tolist(), W.tolist(), labels.tolist(), state, margin_state=kept, generator=stream.generator
-    )
+        margin, term, X.tolist(), W.tolist(), labels.tolist(), state, margin_state=kept, generator=stream.generator,
+        step=STEP,
+    )  # fmt: skip
     x = X.clone().requires_grad_()
     out = real(x, labels, step=STEP)
     assert_close(out.loss.item(), twin.value(X.tolist(), W.tolist()), rtol=1e-12, atol=1e-12)

@@ -1,4 +1,4 @@
-"""SphereFace as it was published: m = 4, ‖x‖ for a scale, and a margin that comes in slowly."""
+"""SphereFace as its authors train it: a whole factor on the angle, annealed, with logits that keep ‖x‖."""
 
 from __future__ import annotations
 
@@ -13,26 +13,24 @@ if TYPE_CHECKING:
 
     from bench.losses.types import MarginInput
 
-code = "the authors' code"
 
-
-def values(batch: MarginInput, *, least: float, most: float, decay: float) -> dict[str, Tensor]:
-    """β of the step, (B,), the same for all: a function of the step alone, so no state is kept."""
+def values(batch: MarginInput, *, beta_start: float, beta_decay: float, beta_least: float) -> dict[str, Tensor]:
+    """β = max(least, start / (1 + decay·step)), the same for every sample. It follows from the step alone."""
     from torch import full_like
 
-    beta = max(least, most / (1 + decay * batch.moment.number))
+    beta = max(beta_least, beta_start / (1 + beta_decay * batch.moment.number))
     return {"beta": full_like(batch.cosine, beta)}
 
 
 @MARGINS.register(
     "sphereface_annealed",
-    summary="cos θ + (cos(mθ) − cos θ)/(1 + β), times ‖x‖; β falls with the steps",
-    source="arXiv:1704.08063, eq. 7 and appendix; the authors' code",
+    summary="‖x‖·cos(mθ), continued monotonically and annealed from cos θ",
+    source="arXiv:1704.08063, eq. 7 and appendix; the original, unlike sphereface",
     options=(
-        Option("m", 4.0, "factor on the angle, any real number", source="arXiv:1704.08063", minimum=1),
-        Option("least", 5.0, "β at the end", source=code, minimum=0),
-        Option("most", 1000.0, "β at step 0", source=code, minimum=0),
-        Option("decay", 0.12, "β = most/(1 + decay·step)", "per step", source=code, minimum=0),
+        Option("m", 4.0, "factor on the angle, whole in the paper", source="arXiv:1704.08063", minimum=1),
+        Option("beta_start", 1000.0, "weight of cos θ at step 0", source="the authors' code", minimum=0),
+        Option("beta_decay", 0.12, "of that weight, per training step", source="the authors' code", minimum=0),
+        Option("beta_least", 5.0, "weight of cos θ that remains", source="the authors' code", minimum=0),
         margin_gradient,
     ),
     angular=True,
@@ -40,10 +38,11 @@ def values(batch: MarginInput, *, least: float, most: float, decay: float) -> di
     values=values,
 )
 def psi(theta: Tensor, *, m: float, beta: Tensor) -> Tensor:
-    """cos θ + (ψ_m(θ) − cos θ)/(1 + β), ψ_m SphereFace's. theta: (B,), radians; m, beta: no unit.
+    """cos θ + (ψ − cos θ)/(1 + β), ψ as in ``sphereface``. theta: (B,), radians; m: no unit; beta: (B,).
 
-    Logits are ‖x‖·ψ and ‖x‖·cos θ_j, without s. β = max(least, most/(1 + decay·step)) never reaches 0 with the authors'
-    numbers: a sixth of the margin is what acts in the end.
+    The authors' code counts the first step as 1, here it is 0, and it divides the target's gradient by the length of
+    its two coefficients ("normalised gradient"), which is not done here. It has no state: β follows from the step,
+    so a resumed run goes on where it stopped; without a step the loss is refused.
     """
-    cosine = theta.cos()
-    return cosine + (sphereface(theta, m=m) - cosine) / (1 + beta)
+    plain = theta.cos()
+    return plain + (sphereface(theta, m=m) - plain) / (1 + beta)

@@ -1,7 +1,7 @@
-from slow_margins.elasticface_arc import drawn, given_out
+from slow_margins.elasticface_arc_plus import by_distance
 from slow_margins.elasticface_cos import Slow as SlowCos
 
 
 class Slow(SlowCos):
-    def prepare(self):
-        self.m = given_out(self, drawn(self, 1.0))
+    def assign(self, drawn):
+        return by_distance(self, drawn)

@@ -1,20 +1,15 @@
 import math
 
-from slow_margins.base import SlowMargin
-
-STEP = 7
+from slow_margins.sphereface import Slow as SlowSphereFace
 
 
-class Slow(SlowMargin):
-    """At the contract tests' step."""
+class Slow(SlowSphereFace):
+    """Logits keep ‖x‖, and ψ is mixed with cos θ, β : 1, where β falls with the step."""
 
     def psi(self, i, theta, norm):
-        m, k = self.options["m"], 0
-        while m * theta >= (k + 1) * math.pi:
-            k += 1
-        full = (-1) ** k * math.cos(m * theta) - 2 * k
-        beta = max(self.options["least"], self.options["most"] / (1 + self.options["decay"] * STEP))
-        return (beta * math.cos(theta) + full) / (1 + beta)
+        falling = self.options["beta_start"] / (1 + self.options["beta_decay"] * self.point.step)
+        beta = falling if falling > self.options["beta_least"] else self.options["beta_least"]
+        return (beta * math.cos(theta) + super().psi(i, theta, norm)) / (1 + beta)
 
     def factor(self, norm_x, norm_w):
         return norm_x
