@@ -98,7 +98,7 @@ class Twin:
     """The loss of the whole batch, at one point (X, W) and around it. W holds a vector a class, or K."""
 
     def __init__(self, margin, enhancement, X, W, labels, state=None, margin_state=None, generator=None, step=None):
-        options = {k: v for k, v in margin.items() if k not in ("name", "margin_gradient")}
+        options = {k: v for k, v in margin.items() if k != "name"}
         self.labels, self.enhancement = labels, enhancement
         thetas = [[angle(x, nearest(x, w)) for w in W] for x in X]
         self.point = Point(thetas, [norm(x) for x in X], labels, margin_state or {}, generator, step)

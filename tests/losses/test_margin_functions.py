@@ -20,11 +20,12 @@ from bench.losses.types import MarginInput, Moment
 each_margin = pytest.mark.parametrize("block", margins_and_choices(), ids=label_of)
 
 
-def psi_of(block, moment=Moment(10**6, 0)):
-    """ψ as one sample has it, at cos θ = .5 and ‖x‖ = 1, late in training."""
-    made, one = Margin(block), torch.ones(1, dtype=torch.float64)
-    values = made.values(MarginInput(one / 2, one, torch.zeros(1, dtype=torch.int64), made.state, moment))
-    return lambda theta: made.psi(theta, theta.cos(), {name: value.expand_as(theta) for name, value in values.items()})
+def psi_of(block, norm=30.0):
+    """ψ of a sample of a stated norm, late in training but before any batch has moved a margin's state."""
+    made = Margin(block).double()
+    sample = torch.tensor([0.5]).double(), torch.tensor([norm]).double(), torch.tensor([0])
+    values = made.values(MarginInput(*sample, made.state, Moment(10**6, 0)))
+    return lambda theta: made.psi(theta, theta.cos(), values)
 
 
 def conventions(name, **given):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from bench.catalog import MARGINS, Option
 from bench.losses.margins._options import margin_gradient, scale
+from bench.losses.margins.arcface import psi as arcface
+from bench.losses.margins.cosface import psi as cosface
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,7 +92,7 @@ def arc(theta: Tensor, *, m: Tensor) -> Tensor:
     defaults a draw would have to lie ten σ out), and past π the logit does not rise again. The draws are the run's own,
     the same at the same step whichever variant; there is no state.
     """
-    return (theta + m).cos().where(theta + m <= math.pi, theta.cos() - (1 - m.cos()))
+    return arcface(theta, m=m, fallback="monotone")
 
 
 @MARGINS.register(
@@ -115,4 +117,4 @@ def arc(theta: Tensor, *, m: Tensor) -> Tensor:
 )
 def cos(theta: Tensor, *, m: Tensor) -> Tensor:
     """cos θ − m. theta: (B,), radians; m: (B,), cosines. Margins are cut off to [0, 1]; else as ``arc``."""
-    return theta.cos() - m
+    return cosface(theta, m=m)
