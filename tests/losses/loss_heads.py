@@ -34,26 +34,31 @@ def enhancement(strength, gate="posterior", profile="matched", **gate_options):
     }
 
 
-def head(margin_block, enhancement_block=None, *, centres=None, classes=6, embedding=5, seed=0, dtype=torch.float64):
+def head(
+    margin_block, enhancement_block=None, *, centres=None, classes=6, embedding=5, seed=0, stream=None,
+    dtype=torch.float64,
+):  # fmt: skip
     if centres is not None:
         classes, embedding = len(centres), centres.shape[-1]
-    made = MarginHead(
-        margin_block, enhancement_block, classes, embedding, generator=generator(seed), stream=generator(seed + 1)
-    ).to(dtype)
+    stream = generator(seed + 1 if stream is None else stream)
+    made = MarginHead(margin_block, enhancement_block, classes, embedding, generator=generator(seed), stream=stream).to(
+        dtype
+    )
     if centres is not None:
         with torch.no_grad():
             made.centres.copy_(centres if made.centres.shape == centres.shape else centres[:, None])
     return made
 
 
+def choices_of(spec):
+    """A margin with every combination of its options that have choices, or are true or false."""
+    axes = {o.name: o.choices or (True, False) for o in spec.options if o.choices or o.type is bool}
+    return [margin(spec.name, **dict(zip(axes, values, strict=True))) for values in itertools.product(*axes.values())]
+
+
 def margins_and_choices():
     """Every registered margin with every combination of its options that have choices."""
-    blocks = []
-    for spec in MARGINS:
-        axes = {option.name: option.choices for option in spec.options if option.choices}
-        for values in itertools.product(*axes.values()):
-            blocks.append(margin(spec.name, **dict(zip(axes, values, strict=True))))
-    return blocks
+    return [block for spec in MARGINS for block in choices_of(spec)]
 
 
 def admits(margin_block, gate):
@@ -67,7 +72,8 @@ def centre_gradient(real):
 
 def label_of(value):
     if isinstance(value, dict):
-        return "-".join(str(v) for v in value.values() if isinstance(v, str))
+        words = [v if isinstance(v, str) else f"{k}={v}" for k, v in value.items() if isinstance(v, str | bool)]
+        return "-".join(words)
     return None
 
 
