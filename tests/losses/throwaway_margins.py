@@ -278,6 +278,7 @@ def without_docstring(theta):
 
 with_m = number("m", 0.2)
 degrees = Option("m", 28.6, "margin on the angle", "degrees", source="none", minimum=0, maximum=90)
+one_gradient = replace(spec("b_angular", bend, angle), traits={"angular": True, "logits": "cosine"})
 BROKEN = [
     ("losses_and_gradients_are_finite", spec("b_no_length", shifted, values=logarithm_of_norm)),
     ("losses_and_gradients_are_finite", spec("b_lone_sample", shifted, values=spread_of_norms)),
@@ -323,7 +324,7 @@ BROKEN = [
     ("traits_are_those_of_the_registry", spec("b_subcentres", lowered, with_m, subcentres="m")),
     ("traits_are_those_of_the_registry", spec("b_scale", plain, start=start, scale="s")),
     ("margin_gradient_goes_with_angular", spec("b_not_angular", lowered, with_m, margin_gradient)),
-    ("margin_gradient_goes_with_angular", replace(spec("b_angular", plain), traits={"angular": True, "logits": "cosine"})),
+    ("margin_gradient_goes_with_angular", one_gradient),
     (
         "state_that_is_declared_is_used",
         spec("b_still", shifted, number("rate", 0.0), start=start, update=follow, values=from_mean),

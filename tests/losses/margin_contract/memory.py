@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
-from margin_contract.probe import STEPS, batch, fresh, same_bits, steps
 from safetensors.torch import load, save
 
 from bench.catalog import MARGINS
+from margin_contract.probe import STEPS, batch, fresh, same_bits, steps
 
 
 def bits(state):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 
 import torch
 from loss_heads import admits, all_angles, at_angle, enhancement, generator, head
-from margin_contract.probe import batch, fresh, step
 from torch.nn.functional import normalize
 from torch.testing import assert_close
 
 from bench.catalog import MARGINS
 from bench.losses.angles import slope
 from bench.losses.types import MarginInput, Moment
+from margin_contract.probe import batch, fresh, step
 
 LENGTHS = (1e-4, 1.0, 1e4)
 
@@ -66,13 +67,11 @@ def each_psi(real):
         real(x, labels, step=at)
         values = {name: value.detach() for name, value in values_of(real, x, labels, at).items()}
         for i in range(len(x) if values else 1):
+            yield functools.partial(psi_of, real.margin, {name: value[i] for name, value in values.items()})
 
-            def psi(theta, mine={name: value[i] for name, value in values.items()}):  # noqa: B006
-                return real.margin.psi(
-                    theta, theta.cos(), {name: value.expand(len(theta)) for name, value in mine.items()}
-                )
 
-            yield psi
+def psi_of(margin, values, theta):
+    return margin.psi(theta, theta.cos(), {name: value.expand(len(theta)) for name, value in values.items()})
 
 
 def the_target_logit_never_rises(block):

@@ -6,10 +6,10 @@ import inspect
 
 import torch
 from loss_heads import choices_of
-from margin_contract.probe import fresh, steps
-from margin_contract.specs import value_names
 
 from bench.errors import BenchError
+from margin_contract.probe import fresh, steps
+from margin_contract.specs import value_names
 
 GIVEN = {
     "values": 1, "start": 0, "learned": 0, "update": 1, "regulariser": 1, "negative": 2, "cost": 2, "positive": 2,
@@ -81,9 +81,9 @@ def differs(one, other):
     """Whether two lists of steps tell more apart than rounding."""
     return any(
         a.keys() != b.keys()
-        or any(a[name].shape != b[name].shape or not torch.allclose(a[name], b[name], rtol=1e-9, atol=1e-12) for name in a)
+        or any(a[n].shape != b[n].shape or not torch.allclose(a[n], b[n], rtol=1e-9, atol=1e-12) for n in a)
         for a, b in zip(one, other, strict=True)
-    )  # fmt: skip
+    )
 
 
 def every_option_changes_the_loss(spec):

@@ -40,7 +40,12 @@ def steps(real, at=STEPS):
 
 
 def fresh(block, term=None, **more):
-    return head(block, term, **{"classes": 5, "embedding": 6, **more})
+    """A head; several centres of a class lie close together, so that an embedding can be far from all of them."""
+    real = head(block, term, **{"classes": 5, "embedding": 6, **more})
+    if real.centres.ndim == 3:
+        with torch.no_grad():
+            real.centres[:, 1:] = real.centres[:, :1] + 0.1 * real.centres[:, 1:]
+    return real
 
 
 def same_bits(one, other):

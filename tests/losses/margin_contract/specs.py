@@ -7,9 +7,9 @@ import re
 
 import torch
 from loss_heads import choices_of
-from margin_contract.probe import batch, fresh, steps
 
 from bench.catalog import MARGINS
+from margin_contract.probe import batch, fresh, steps
 
 KNOWN = set(re.findall(r"``(\w+)", MARGINS.doc)) - {"function"}
 UNITS = r"^(1/)?(radians?|a cosine|steps|epochs)(, (radians|a cosine))*$"
