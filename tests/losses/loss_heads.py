@@ -34,16 +34,12 @@ def enhancement(strength, gate="posterior", profile="matched", **gate_options):
     }
 
 
-def head(
-    margin_block, enhancement_block=None, *, centres=None, classes=6, embedding=5, seed=0, stream=None,
-    dtype=torch.float64,
-):  # fmt: skip
+def head(margin_block, enhancement_block=None, *, centres=None, classes=6, embedding=5, seed=0, dtype=torch.float64):
     if centres is not None:
         classes, embedding = len(centres), centres.shape[-1]
-    stream = generator(seed + 1 if stream is None else stream)
-    made = MarginHead(margin_block, enhancement_block, classes, embedding, generator=generator(seed), stream=stream).to(
-        dtype
-    )
+    made = MarginHead(
+        margin_block, enhancement_block, classes, embedding, generator=generator(seed), stream=generator(seed + 1)
+    ).to(dtype)
     if centres is not None:
         with torch.no_grad():
             made.centres.copy_(centres if made.centres.shape == centres.shape else centres[:, None])

@@ -25,12 +25,14 @@ def changed(before, after):
 
 
 def state_goes_on_with_the_same_bits_from_a_file(block):
-    """Saved after some steps and loaded into another head of the same run, it trains on as if it never stopped."""
+    """Saved after some steps and loaded into a new head of the same run, it trains on as if it never stopped."""
     real = fresh(block, dtype=torch.float32)
     steps(real)
     held = save({name: value.contiguous() for name, value in real.state_dict().items()})
     expected = steps(real, (4, 5, 60_000))
-    resumed = fresh(block, seed=8, stream=1, dtype=torch.float32)
+    resumed = fresh(block, dtype=torch.float32)
+    for value in resumed.state_dict().values():
+        value.fill_(0.5)  # all of it comes from the file
     resumed.load_state_dict(load(held))
     assert same_bits(expected, steps(resumed, (4, 5, 60_000)))
 
@@ -100,7 +102,9 @@ def step_and_seed_decide_the_bits(block):
     """
     draws = bool(MARGINS.get(block["name"]).traits.get("draws"))
     assert same_bits(steps(fresh(block)), steps(fresh(block)))
-    assert same_bits(steps(fresh(block, stream=1)), steps(fresh(block, stream=2))) != draws
+    one = fresh(block)
+    other_stream = fresh(block, centres=one.centres.detach().clone(), seed=8)
+    assert same_bits(steps(one), steps(other_stream)) != draws
     real = fresh(block).eval()
     x, labels = batch(real)
     losses = [real(x, labels, step=at).loss for at in (0, 1, 40_000)]

@@ -42,7 +42,7 @@ def steps(real, at=STEPS):
 def fresh(block, term=None, **more):
     """A head; several centres of a class lie close together, so that an embedding can be far from all of them."""
     real = head(block, term, **{"classes": 5, "embedding": 6, **more})
-    if real.centres.ndim == 3:
+    if real.centres.ndim == 3 and "centres" not in more:
         with torch.no_grad():
             real.centres[:, 1:] = real.centres[:, :1] + 0.1 * real.centres[:, 1:]
     return real
