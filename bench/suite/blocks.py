@@ -42,10 +42,18 @@ def is_tag(block: str, part: int | str) -> bool:
     return (block, part) in TAGGED
 
 
+def tags_at(location: Location) -> list[str]:
+    """The names of which a block at a location must have one; none where it has one model only."""
+    return TAGS.get(location, [])
+
+
 TAGGED: dict[tuple[str, int | str], type[BaseModel]] = {}
+TAGS: dict[Location, list[str]] = {}
 for _block, _field in (("recipe", "optimiser"), ("recipe", "schedule"), ("enhancement", "schedule")):
     for _model in CELL_BLOCKS[_block].model_fields[_field].annotation.__args__:  # type: ignore[union-attr]
-        TAGGED[_block, str(_model.model_fields["name"].annotation.__args__[0])] = _model
+        _tag = str(_model.model_fields["name"].annotation.__args__[0])
+        TAGGED[_block, _tag] = _model
+        TAGS[_block, _field] = sorted([*TAGS.get((_block, _field), []), _tag])
 
 
 def fields_at(at: Location, inner: tuple[int | str, ...]) -> list[str]:

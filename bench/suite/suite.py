@@ -12,18 +12,13 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.catalog import MARGINS
-from bench.errors import Mistake, SuiteError, unknown_name
+from bench.errors import Mistake, SuiteError, nearest, unknown_name
 from bench.suite import grid as grids
 from bench.suite.base import Named
-from bench.suite.blocks import CELL_BLOCKS, SUITE_BLOCKS, fields_at, is_tag
+from bench.suite.blocks import CELL_BLOCKS, SUITE_BLOCKS, fields_at, is_tag, tags_at
 from bench.suite.labels import axis_label
 from bench.suite.named import loss_problems, resolve
-from bench.suite.schema import (
-    Cell,
-    ExecutorBlock,
-    ReportBlock,
-    SearchBlock,
-)  # fmt: skip
+from bench.suite.schema import Cell, ExecutorBlock, ReportBlock, SearchBlock
 from bench.suite.source import Location, Source, parse_value, read_source
 
 _seeds: TypeAdapter[list[int]] = TypeAdapter(Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)])
@@ -194,14 +189,26 @@ class _Loader:
 
     def _report(self, error: ValidationError, at: Location, choice: Mapping[grids.Axis, int]) -> None:
         for item in error.errors(include_url=False):
-            location = (*at, *(p for p in item["loc"] if not is_tag(str(at[0]), p)))
-            problem = item["msg"].removeprefix("Value error, ")
-            if item["type"] == "extra_forbidden":
-                problem = unknown_name("field", str(item["loc"][-1]), fields_at(at, item["loc"][:-1]))
-            elif item["type"] == "missing":
-                problem = "is missing"
-            elif item["type"] != "value_error":
-                problem = f"{problem}, found {item['input']!r}"
+            location: Location = (*at, *(p for p in item["loc"] if not is_tag(str(at[0]), p)))
+            problem, tags = item["msg"].removeprefix("Value error, "), tags_at(location)
+            match item["type"]:
+                case "extra_forbidden":
+                    problem = unknown_name("field", str(item["loc"][-1]), fields_at(at, item["loc"][:-1]))
+                case "missing":
+                    problem = "is missing"
+                case "union_tag_invalid":
+                    problem = unknown_name(str(location[-1]), str(item["input"]["name"]), tags)
+                    location = (*location, "name")
+                case "union_tag_not_found":
+                    problem, location = f"is missing (allowed: {', '.join(tags)})", (*location, "name")
+                case "model_attributes_type" if tags:
+                    like = nearest(item["input"], tags) if isinstance(item["input"], str) else None
+                    allowed = f"must be a block such as {{name: {like or tags[0]}}} (allowed: {', '.join(tags)})"
+                    problem = f"{allowed}, found {item['input']!r}"
+                case "value_error":
+                    pass
+                case _:
+                    problem = f"{problem}, found {item['input']!r}"
             self._wrong_in_cell(location, problem, choice)
 
     def _wrong_in_cell(self, at: Location, problem: str, choice: Mapping[grids.Axis, int]) -> None:

@@ -47,14 +47,24 @@ def head(margin_block, enhancement_block=None, *, centres=None, classes=6, embed
     return made
 
 
+def choices_of(spec):
+    """A margin with every combination of its options that have choices, or are true or false."""
+    axes = {o.name: o.choices or (True, False) for o in spec.options if o.choices or o.type is bool}
+    return [margin(spec.name, **dict(zip(axes, values, strict=True))) for values in itertools.product(*axes.values())]
+
+
 def margins_and_choices():
     """Every registered margin with every combination of its options that have choices."""
-    blocks = []
-    for spec in MARGINS:
-        axes = {o.name: o.choices or (False, True) for o in spec.options if o.choices or o.type is bool}
-        for values in itertools.product(*axes.values()):
-            blocks.append(margin(spec.name, **dict(zip(axes, values, strict=True))))
-    return blocks
+    return [block for spec in MARGINS for block in choices_of(spec)]
+
+
+def margins_and_gradients():
+    """Every registered margin with either gradient, all else as it is by default."""
+    return [
+        margin(spec.name, **{option.name: value for option in spec.options if option.name == "margin_gradient"})
+        for spec in MARGINS
+        for value in (("true", "straight_through") if "margin_gradient" in spec.defaults else ("",))
+    ]
 
 
 def admits(margin_block, gate):
@@ -76,7 +86,8 @@ def centre_gradient(real):
 
 def label_of(value):
     if isinstance(value, dict):
-        return "-".join(k if v is True else v for k, v in value.items() if v is True or isinstance(v, str))
+        words = [v if isinstance(v, str) else f"{k}={v}" for k, v in value.items() if isinstance(v, str | bool)]
+        return "-".join(words)
     return None
 
 

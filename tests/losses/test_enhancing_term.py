@@ -15,7 +15,7 @@ from loss_heads import (
     head,
     label_of,
     margin,
-    margins_and_choices,
+    margins_and_gradients,
     pulls_up_to,
 )
 from torch.testing import assert_close
@@ -29,10 +29,10 @@ subjects = [
     margin("cosface", s=scale),
 ]
 each_subject = pytest.mark.parametrize("block", subjects, ids=label_of)
-each_margin = pytest.mark.parametrize("block", margins_and_choices(), ids=label_of)
+each_margin = pytest.mark.parametrize("block", margins_and_gradients(), ids=label_of)
 each_gate = pytest.mark.parametrize("gate", GATES.names())
 each_margin_and_gate = pytest.mark.parametrize(
-    ("block", "gate"), [(b, g) for b in margins_and_choices() for g in GATES.names() if admits(b, g)], ids=label_of
+    ("block", "gate"), [(b, g) for b in margins_and_gradients() for g in GATES.names() if admits(b, g)], ids=label_of
 )
 each_profile = pytest.mark.parametrize("profile", PROFILES.names())
 terms = [None, *(enhancement(0.5, gate, profile) for gate in GATES.names() for profile in PROFILES.names())]
@@ -46,7 +46,7 @@ def term_name(value):
 
 each_margin_and_term = pytest.mark.parametrize(
     ("block", "term"),
-    [(b, t) for b in margins_and_choices() for t in terms if t is None or admits(b, t["gate"]["name"])],
+    [(b, t) for b in margins_and_gradients() for t in terms if t is None or admits(b, t["gate"]["name"])],
     ids=term_name,
 )
 
