@@ -18,6 +18,7 @@ from loss_heads import (
     label_of,
     margins_and_choices,
 )
+from slow_gates import slow_gate
 from slow_margins import slow_margin
 from torch.testing import assert_close
 
@@ -80,7 +81,8 @@ def agrees(margin, term, *, gradient=True):
 def test_the_twin_covers_every_registry():
     for name in MARGINS.names():
         assert slow_margin(name)
-    assert set(GATES.names()) == loss_twin.GATES
+    for name in GATES.names():
+        assert slow_gate(name)
     assert set(loss_twin.PHI) == set(PROFILES.names())
 
 
