@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from slow_gates import slow_gate
 from slow_margins import slow_margin
 from slow_margins.base import Point
 
@@ -47,22 +48,6 @@ def residual(x, w):
     along = dot(x, w)
     r = [a - along * b for a, b in zip(x, w, strict=True)]
     return [0.0] * len(r) if norm(r) < 1e-4 else unit(r)
-
-
-def slow_gate(gate, sample, state, label):
-    if gate["name"] == "posterior":
-        return sample.p ** gate["gamma"]
-    if gate["name"] == "uniform":
-        return 1.0
-    if gate["name"] == "satisfied":
-        return float(sample.satisfied)
-    assert gate["name"] == "spectral"
-    d = len(sample.residual)
-    a = (state["share"][label] - 1 / (d - 1)) / (1 - 1 / (d - 1))
-    return min(max(a, 0.0), 1.0) * dot(sample.residual, state["direction"][label]) ** 2
-
-
-GATES = {"posterior", "uniform", "satisfied", "spectral"}
 
 
 def spectral_steps(state, X, W, labels):
@@ -111,7 +96,7 @@ class Twin:
         if enhancement is not None:
             gate = enhancement["gate"]
             self.frozen = [
-                (self.margin.prefactor(i, s.scale), slow_gate(gate, s, state, y))
+                (self.margin.prefactor(i, s.scale), slow_gate(gate["name"])(gate, s, state, y))
                 for i, (s, y) in enumerate(zip(self.samples(X, W), labels, strict=True))
             ]
 
