@@ -90,7 +90,7 @@ class Shards:
         backends = dist.get_backend_config(processes)
         if "cpu:" not in backends:
             raise BenchError(f"sharing classes needs a process group with 'cpu:gloo,cuda:nccl', found {backends!r}")
-        self._processes = processes
+        self.processes = processes
         self.size, self.rank = dist.get_world_size(processes), dist.get_rank(processes)
 
     def agree(self, what: str, facts: Mapping[str, Fact]) -> None:
@@ -110,7 +110,7 @@ class Shards:
 
     def sum(self, values: Tensor) -> Tensor:
         values = values.contiguous()
-        dist.all_reduce(values, dist.ReduceOp.SUM, group=self._processes)
+        dist.all_reduce(values, dist.ReduceOp.SUM, group=self.processes)
         return values
 
     def log_sum_exp(self, values: Tensor) -> Tensor:
@@ -118,13 +118,13 @@ class Shards:
 
     def largest(self, values: Tensor) -> Tensor:
         values = values.contiguous()
-        dist.all_reduce(values, dist.ReduceOp.MAX, group=self._processes)
+        dist.all_reduce(values, dist.ReduceOp.MAX, group=self.processes)
         return values
 
     def _gathered(self, values: Tensor) -> list[Tensor]:
         """Every process's values, all of one shape."""
         found = [torch.empty_like(values, memory_format=torch.contiguous_format) for _ in range(self.size)]
-        dist.all_gather(found, values.contiguous(), group=self._processes)
+        dist.all_gather(found, values.contiguous(), group=self.processes)
         return found
 
     def rows(self, part: Tensor, lengths: Sequence[int]) -> Tensor:
