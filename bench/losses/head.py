@@ -104,11 +104,10 @@ class MarginHead(nn.Module):
         own = slice(self.group.rank * len(x), (self.group.rank + 1) * len(x))
         if self.group.size > 1:
             x, labels = self._whole_batch(x, labels, step, strength)
-        dtype = at_least_float32(x, self.centres)
+        moment, dtype = Moment(step, self._seed), at_least_float32(x, self.centres)
+        centres, rows = self._seen_classes(labels)
         with torch.autocast(x.device.type, enabled=False):
-            found = self._loss(
-                x.to(dtype), self.centres.to(dtype), labels, Moment(step, self._seed), strength, max_repeat
-            )
+            found = self._loss(x.to(dtype), centres.to(dtype), rows, labels, moment, strength, max_repeat)
         return found if self.group.size == 1 else found.of_samples(own)
 
     def _whole_batch(
@@ -124,12 +123,21 @@ class MarginHead(nn.Module):
         torch._assert_async(known, f"labels must lie in 0 to {self._parts[-1].stop - 1}")  # no process would miss one
         return self.group.join(x, lengths, factor=size), labels
 
+    def _seen_classes(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """This process's centres that take part, and the rows of the labels among them, −1 where another has it."""
+        return self.centres, labels if self.group.size == 1 else rows_within(self.part, labels)
+
+    def _joined_classes(self, centres: Tensor, rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of all processes together."""
+        if self.group.size == 1:
+            return centres, rows
+        return self.group.join(centres, [len(part) for part in self._parts]), labels
+
     def _loss(
-        self, x: Tensor, centres: Tensor, labels: Tensor, moment: Moment, strength: float | None,
+        self, x: Tensor, centres: Tensor, rows: Tensor, labels: Tensor, moment: Moment, strength: float | None,
         max_repeat: int | None,
     ) -> LossOutput:  # fmt: skip
         margin, unit_x, norm = self.margin, F.normalize(x), x.norm(dim=1)
-        rows = labels if self.group.size == 1 else rows_within(self.part, labels)
 
         def seen(cosine: Tensor, norm: Tensor) -> MarginInput:
             return MarginInput(cosine, norm, labels, margin.state, moment)
@@ -167,14 +175,12 @@ class MarginHead(nn.Module):
             if self.training:
                 self.term.observe(gate, max_repeat)
         added: dict[str, Tensor] = {}
-        own_rows, everything = torch.arange(len(x), device=x.device), None
+        within, between = (own, torch.arange(len(x), device=x.device)), None
         for term in self.terms:
             assert isinstance(term, AddedTerm)
-            at, those = own_rows, own
-            if term.between and term.is_due(moment):
-                if everything is None:
-                    everything = self.group.join(centres, [len(part) for part in self._parts])
-                at, those = labels, everything
+            if term.between and between is None and term.is_due(moment):  # else it looks at nothing
+                between = self._joined_classes(centres, rows, labels)
+            those, at = between if term.between and between is not None else within
             value = term(TermInput(x, unit_x, theta, labels, at, those, term.state, moment))
             loss = loss + value
             added[term.name] = value.detach()

@@ -10,6 +10,7 @@ import contextlib
 import os
 import socket
 import time
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from bench.losses.resharding import part_of_state
 from bench.losses.shards import ALONE, Shards
 
 CLASSES, EMBEDDING, BATCH, STEPS, RATE = 7, 5, 12, 3, 0.3
-LIMIT = 100  # seconds until processes that have not ended are ended
+LIMIT = 300  # seconds until processes that have not ended are ended
 SCALED = {"s": 6.0}  # small, so that every class is felt
 
 
@@ -124,6 +125,7 @@ def few():
         Case("test margin with sub-centres", sub),
         Case("test margin with sub-centres, block", sub, spectral, (within,), block=2),
         Case("test terms", plain, enhancement(0.7, "satisfied"), (between, every, within)),
+        Case("test term now and then", plain, terms=(every,)),
         Case("all classes on the first process", plain, spectral, labels=(0, 1) * 6),
         Case("all classes on the last process", plain, spectral, labels=(6,) * 12),
     ]
@@ -230,6 +232,42 @@ def refusals(group):
     return found
 
 
+class Listening(Shards):
+    """Notes what is told, and of what shape the own part is."""
+
+    def __init__(self, processes):
+        super().__init__(processes)
+        self.heard = []
+
+    def join(self, part, lengths, *, factor=1.0):
+        self.heard.append(("join", *part.shape))
+        return super().join(part, lengths, factor=factor)
+
+    def sum(self, values):
+        self.heard.append(("sum", *values.shape))
+        return super().sum(values)
+
+    def log_sum_exp(self, values):
+        self.heard.append(("log_sum_exp", *values.shape))
+        return super().log_sum_exp(values)
+
+    def largest(self, values):
+        self.heard.append(("largest", *values.shape))
+        return super().largest(values)
+
+
+def heard(case, processes):
+    """What is told in the first and in the second step."""
+    group, found = Listening(processes), []
+    with registered():
+        head = make(case, group)
+        for step in range(2):
+            group.heard.clear()
+            train(head, case, [step])
+            found.append(list(group.heard))
+    return found
+
+
 RESUMED = [
     Case("arcface", margin("arcface", s=6.0), enhancement(0.7, "spectral")),
     Case("curricularface", margin("curricularface", s=6.0)),
@@ -265,23 +303,31 @@ def complete(group):
     if group.rank < 2:
         two = Shards(pair)
         found[2] = {**everything(two), "refusals": refusals(two)}
+        found[2]["heard"] = {case.name: heard(case, pair) for case in few()}
     return {**found, 3: everything(group)}
 
 
 def worker(rank, size, folder, work):
-    """One process of a group; what it found is in ``folder`` when it ends."""
+    """One process of a group; what it found is in ``folder`` when it ends, or else its traceback."""
     names = [name for _, name in socket.if_nameindex() if name.startswith("lo")]
     os.environ["GLOO_SOCKET_IFNAME"] = names[0]
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/init", rank=rank, world_size=size)
     try:
         torch.save(work(Shards()), Path(folder) / f"{rank}.pt")
+    except BaseException:
+        # Before the others hear of it: they fail as well then, and may be the first to be seen.
+        (Path(folder) / f"{rank}.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        raise
     finally:
         dist.destroy_process_group()
 
 
 def in_processes(size, folder, work):
-    """What ``work(group)`` found in each of ``size`` real processes; a failure in one raises with its traceback."""
+    """What ``work(group)`` found in each of ``size`` real processes.
+
+    Raises RuntimeError with the text of every error that a process met, TimeoutError where they do not end.
+    """
     arguments = (size, str(folder), work)
     context = multiprocessing.start_processes(worker, arguments, size, join=False, start_method="spawn")
     end = time.monotonic() + LIMIT
@@ -289,6 +335,9 @@ def in_processes(size, folder, work):
         while not context.join(timeout=1):
             if time.monotonic() > end:
                 raise TimeoutError(f"{size} processes have not ended within {LIMIT} s")
+    except (multiprocessing.ProcessRaisedException, multiprocessing.ProcessExitedException) as error:
+        texts = [path.read_text(encoding="utf-8") for path in sorted(Path(folder).glob("*.txt"))]
+        raise RuntimeError("\n".join(texts) or str(error)) from None
     finally:
         for process in context.processes:
             if process.is_alive():

@@ -94,6 +94,21 @@ def test_data_parallel_networks_get_the_gradient_of_the_whole_batch(found, alone
             assert_close(part[f"parallel: {name}"][key], expected, rtol=1e-10, atol=1e-12)
 
 
+def test_nothing_is_sent_but_what_the_page_about_it_lists(found):
+    """12 samples in all, 6 own ones, 5 numbers each; 3 and 4 classes."""
+    start = [("join", 6), ("join", 6, 5), ("sum", 12, 5)]
+    for part, classes in zip(found[2], (3, 4), strict=True):
+        heard = part["heard"]
+        softmax = [*start, ("log_sum_exp", 12), ("largest", 12)]
+        assert heard["all classes on the last process"] == [[*softmax, ("sum", 12), ("sum", 12, 5)]] * 2
+        between, back = ("join", classes, 5), ("sum", 12, 5)
+        assert heard["test terms"] == [[*softmax, between, back], [*softmax, between, back]]
+        assert heard["test term now and then"] == [[*softmax, between, back], [*softmax, back]]
+        cost = [*start, ("log_sum_exp", 12), ("sum", 12), ("largest", 12), back, ("sum",)]
+        assert heard["test margin with a cost"] == [cost] * 2
+        assert heard["test margin with sub-centres"][0][2:3] == [("sum", 12, 3, 5)]
+
+
 @pytest.mark.parametrize(
     ("mistake", "text"),
     [
@@ -114,7 +129,7 @@ def test_mistakes_are_refused_on_every_process(found, mistake, text):
 
 
 def test_an_error_in_a_process_reaches_the_test_with_its_text(tmp_path):
-    with pytest.raises(multiprocessing.ProcessRaisedException, match="ValueError: the last process has failed"):
+    with pytest.raises(RuntimeError, match="ValueError: the last process has failed"):
         shard_runs.in_processes(2, tmp_path, shard_runs.broken)
     assert not multiprocessing.active_children()
 
