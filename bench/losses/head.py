@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,14 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.catalog import TERMS
+from bench.catalog import GATES, TERMS
 from bench.catalog.rules import gate_problem, term_problem
 from bench.errors import BenchError
 from bench.losses.angles import at_least_float32, safe_angle, slope
+from bench.losses.centres import first_centres
 from bench.losses.enhancement import EnhancingTerm
 from bench.losses.margin import Margin, TargetPart, Values
 from bench.losses.product import Product, Reduction, reduce_others
-from bench.losses.shards import ALONE
+from bench.losses.shards import ALONE, Fact, Group, parts_of, rows_within
 from bench.losses.term import AddedTerm
 from bench.losses.types import GateInput, LogSumExp, LossOutput, MarginInput, Moment, TermInput
 
@@ -27,10 +27,11 @@ class MarginHead(nn.Module):
 
     ``margin``: {"name", **options}. ``enhancement``: None, or {"strength", "gate": {"name", **options}, "profile":
     {"name", **options}}; strength 0 is None. ``terms``: each {"name", "weight", **options}. ``block``: classes whose
-    logits are held at a time, None for all. ``generator`` draws the centres, from N(0, 1/d) so that their norm is near
-    1 whatever d is; ``stream`` is the margin's, the gate's and the terms' own. Both are CPU generators.
-    Raises BenchError (UnknownNameError) for a name or option that the registries do not know, and for a gate that asks
-    for a posterior which the margin does not declare.
+    logits are held at a time, None for all. ``generator`` draws the centres; ``stream`` is the margin's, the gate's and
+    the terms' own. Both are CPU generators. ``group``: the processes that share the classes, each of which builds its
+    head with the same arguments; ``centres`` and the gate's state are then those of its own part (docs/sharding.md).
+    Raises BenchError (UnknownNameError) for a name or option that the registries do not know, for a gate that asks for
+    a posterior which the margin does not declare, and for processes that have no class or other seeds.
     """
 
     def __init__(
@@ -42,23 +43,31 @@ class MarginHead(nn.Module):
         *,
         terms: Sequence[Mapping[str, Any]] = (),
         block: int | None = None,
+        group: Group = ALONE,
         generator: torch.Generator,
         stream: torch.Generator,
     ) -> None:
         super().__init__()
+        self._parts = parts_of(classes, group.size)
+        self.part, self.group = self._parts[group.rank], group
+        seeds = {"seed of the centres": generator.initial_seed(), "seed of the margin": stream.initial_seed()}
+        group.agree("the head", {"classes": classes, "embedding": embedding, **seeds})
         self.margin = Margin(margin, classes=classes)
-        self.block, self.group, self._seed = block, ALONE, stream.initial_seed()
-        centres = torch.randn(classes, embedding, generator=generator) / math.sqrt(embedding)
-        if (sub := self.margin.centres_a_class) > 1:  # the first of them is what every other margin starts from
-            more = torch.randn(classes, sub - 1, embedding, generator=generator) / math.sqrt(embedding)
-            centres = torch.cat([centres[:, None], more], dim=1)
-        self.centres = nn.Parameter(centres)
+        self.block, self._seed = block, stream.initial_seed()
+        # A gate with state draws it for all classes, too, and needs their centres for that.
+        whole = enhancement is not None and "start" in GATES.get(enhancement["gate"]["name"]).traits
+        kept = range(classes) if whole else self.part
+        centres = first_centres(classes, self.margin.centres_a_class, embedding, generator, kept)
+        own = centres[self.part.start : self.part.stop].clone() if len(kept) > len(self.part) else centres
+        self.centres = nn.Parameter(own)
         self.term: EnhancingTerm | None = None
         if enhancement is not None and enhancement["strength"] > 0:
             if (problem := gate_problem(self.margin.spec, enhancement["gate"]["name"])) is not None:
                 raise BenchError(problem)
             first = centres if centres.ndim == 2 else centres[:, 0]
-            self.term = EnhancingTerm(enhancement, centres=F.normalize(first), stream=stream)
+            self.term = EnhancingTerm(
+                enhancement, centres=F.normalize(first), stream=stream, part=self.part, group=group
+            )
         for added in terms:
             if (problem := term_problem(self.margin.spec, margin, TERMS.get(added["name"]))) is not None:
                 raise BenchError(problem)
@@ -77,28 +86,58 @@ class MarginHead(nn.Module):
     ) -> LossOutput:
         """The loss of raw embeddings x (B, d), any float dtype, with labels (B,) int64.
 
+        Where processes share the classes x and labels are the process's own samples, as many on each; the loss and its
+        parts are those of the whole batch, what is reported per sample is of the own ones, and x gets the gradient of
+        the whole batch's loss times the number of processes, for DistributedDataParallel to average.
         Computed in float32, or float64 if x or the centres are, autocast or not. ``step``: training steps done, which
         losses that draw or anneal need. ``strength``: λ at this step, None for the configured one; at 0 the enhancing
         term is not evaluated. ``max_repeat``: at least the largest number of samples of one class in the batch; gates
-        with state count it when None, which waits for a GPU. In evaluation mode no state is updated. Raises ValueError
-        for shapes that do not fit and for a missing ``step``.
+        with state count it when None, which waits for a GPU, and with several processes in any case. In evaluation mode
+        no state is updated. Raises ValueError for shapes that do not fit and for a missing ``step``; BenchError where
+        processes differ in the number or dtype of samples, in step, strength or mode.
         """
         if x.ndim != 2 or x.shape[1] != self.centres.shape[-1] or labels.shape != x.shape[:1]:
             raise ValueError(
                 f"embeddings must be (B, {self.centres.shape[-1]}) and labels (B,), "
                 f"found {tuple(x.shape)} and {tuple(labels.shape)}"
             )
-        dtype = at_least_float32(x, self.centres)
+        own = slice(self.group.rank * len(x), (self.group.rank + 1) * len(x))
+        if self.group.size > 1:
+            x, labels = self._whole_batch(x, labels, step, strength)
+        moment, dtype = Moment(step, self._seed), at_least_float32(x, self.centres)
+        centres, rows = self._seen_classes(labels)
         with torch.autocast(x.device.type, enabled=False):
-            return self._loss(
-                x.to(dtype), self.centres.to(dtype), labels, Moment(step, self._seed), strength, max_repeat
-            )
+            found = self._loss(x.to(dtype), centres.to(dtype), rows, labels, moment, strength, max_repeat)
+        return found if self.group.size == 1 else found.of_samples(own)
+
+    def _whole_batch(
+        self, x: Tensor, labels: Tensor, step: int | None, strength: float | None
+    ) -> tuple[Tensor, Tensor]:
+        """The samples of all processes, (R·B, d) and (R·B,), in the order of their ranks."""
+        size = self.group.size
+        facts: dict[str, Fact] = {"samples": len(x), "dtype": str(x.dtype), "step": step, "strength": strength}
+        self.group.agree("the batch", {**facts, "training": self.training})
+        lengths = [len(x)] * size
+        labels = self.group.join(labels, lengths)
+        known = ((labels >= 0) & (labels < self._parts[-1].stop)).all()
+        torch._assert_async(known, f"labels must lie in 0 to {self._parts[-1].stop - 1}")  # no process would miss one
+        return self.group.join(x, lengths, factor=size), labels
+
+    def _seen_classes(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """This process's centres that take part, and the rows of the labels among them, −1 where another has it."""
+        return self.centres, labels if self.group.size == 1 else rows_within(self.part, labels)
+
+    def _joined_classes(self, centres: Tensor, rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of all processes together."""
+        if self.group.size == 1:
+            return centres, rows
+        return self.group.join(centres, [len(part) for part in self._parts]), labels
 
     def _loss(
-        self, x: Tensor, centres: Tensor, labels: Tensor, moment: Moment, strength: float | None,
+        self, x: Tensor, centres: Tensor, rows: Tensor, labels: Tensor, moment: Moment, strength: float | None,
         max_repeat: int | None,
     ) -> LossOutput:  # fmt: skip
-        margin, unit_x, norm, rows = self.margin, F.normalize(x), x.norm(dim=1), labels
+        margin, unit_x, norm = self.margin, F.normalize(x), x.norm(dim=1)
 
         def seen(cosine: Tensor, norm: Tensor) -> MarginInput:
             return MarginInput(cosine, norm, labels, margin.state, moment)
@@ -136,9 +175,13 @@ class MarginHead(nn.Module):
             if self.training:
                 self.term.observe(gate, max_repeat)
         added: dict[str, Tensor] = {}
+        within, between = (own, torch.arange(len(x), device=x.device)), None
         for term in self.terms:
             assert isinstance(term, AddedTerm)
-            value = term(TermInput(x, unit_x, theta, labels, rows, centres, term.state, moment))
+            if term.between and between is None and term.is_due(moment):  # else it looks at nothing
+                between = self._joined_classes(centres, rows, labels)
+            those, at = between if term.between and between is not None else within
+            value = term(TermInput(x, unit_x, theta, labels, at, those, term.state, moment))
             loss = loss + value
             added[term.name] = value.detach()
         return LossOutput(

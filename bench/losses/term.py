@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from bench.catalog import TERMS
 from bench.losses.margin import chosen
 from bench.losses.resolve import resolve
-from bench.losses.types import TermInput
+from bench.losses.types import Moment, TermInput
 
 
 class AddedTerm(nn.Module):
@@ -25,6 +25,7 @@ class AddedTerm(nn.Module):
         super().__init__()
         self.name, self.weight = str(block["name"]), float(block["weight"])
         self._spec, options = resolve(TERMS, {key: value for key, value in block.items() if key != "weight"})
+        self.between = self._spec.traits["place"] == "between"
         self.every = int(options.pop("every", 1))
         self._options = options
         if "start" in self._spec.traits:
@@ -35,9 +36,13 @@ class AddedTerm(nn.Module):
     def state(self) -> dict[str, Tensor]:
         return dict(self.named_buffers())
 
+    def is_due(self, moment: Moment) -> bool:
+        """Whether the term is evaluated at this step."""
+        return self.every == 1 or moment.number % self.every == 0
+
     def forward(self, batch: TermInput) -> Tensor:
         """weight · term, (); in training its state follows afterwards."""
-        if self.every > 1 and batch.moment.number % self.every:
+        if not self.is_due(batch.moment):
             return batch.theta.new_zeros(())
         value: Tensor = self._spec.function(batch, **chosen(self._spec.function, self._options))
         update = self._spec.traits.get("update")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -83,14 +83,28 @@ class GateInput:
     labels: Tensor
     state: Mapping[str, Tensor]
 
+    def of_samples(self, some: Tensor, labels: Tensor) -> GateInput:
+        """What is seen of the samples ``some``, (n,) int64, with other ``labels`` (n,)."""
+        return GateInput(
+            posterior=None if self.posterior is None else self.posterior[some],
+            target_logit=self.target_logit[some],
+            hardest_negative=self.hardest_negative[some],
+            embedding=self.embedding[some],
+            centre=self.centre[some],
+            theta=self.theta[some],
+            labels=labels,
+            state=self.state,
+        )
+
 
 @dataclass(frozen=True)
 class TermInput:
     """What a term that is added to the loss may see. Gradients flow through all but ``labels`` and ``state``.
 
     ``embedding``: (B, d) raw; ``unit``: (B, d); ``theta``: (B,) radians to the own centre. ``labels``: (B,) int64, the
-    rows of ``state`` that hold one a class. ``rows``: (B,) int64, the own class's row in ``centres``, (n, d) raw: all
-    classes, or with Partial FC those of this step. ``state``: the term's own buffers, by name.
+    rows of ``state`` that hold one a class. ``rows``: (B,) int64, the own class's row in ``centres``, (n, d) raw: for a
+    term between classes all of them, or with Partial FC those of this step; for one within classes the samples' own,
+    (B, [K,] d). ``state``: the term's own buffers, by name.
     """
 
     embedding: Tensor
@@ -120,3 +134,8 @@ class LossOutput:
     target_angle: Tensor
     posterior: Tensor | None
     pull: Tensor
+
+    def of_samples(self, some: slice) -> LossOutput:
+        """The same loss, with what is stated per sample for some of them."""
+        posterior = None if self.posterior is None else self.posterior[some]
+        return replace(self, target_angle=self.target_angle[some], posterior=posterior, pull=self.pull[some])
