@@ -17,6 +17,7 @@ from bench.losses.angles import at_least_float32, safe_angle, slope
 from bench.losses.enhancement import EnhancingTerm
 from bench.losses.margin import Margin, TargetPart, Values
 from bench.losses.product import Product, Reduction, reduce_others
+from bench.losses.sampling import StepCentres
 from bench.losses.shards import ALONE
 from bench.losses.term import AddedTerm
 from bench.losses.types import GateInput, LogSumExp, LossOutput, MarginInput, Moment, TermInput
@@ -27,8 +28,11 @@ class MarginHead(nn.Module):
 
     ``margin``: {"name", **options}. ``enhancement``: None, or {"strength", "gate": {"name", **options}, "profile":
     {"name", **options}}; strength 0 is None. ``terms``: each {"name", "weight", **options}. ``block``: classes whose
-    logits are held at a time, None for all. ``generator`` draws the centres, from N(0, 1/d) so that their norm is near
-    1 whatever d is; ``stream`` is the margin's, the gate's and the terms' own. Both are CPU generators.
+    logits are held at a time, None for all. ``share`` below 1 is Partial FC: in training a step sees the classes of
+    its batch and a random share of the others, ``centres`` have no gradient, and the step's are leaves of their own in
+    ``partial`` (see ``bench.training.rows.train_rows``); in evaluation all classes count. ``generator`` draws the
+    centres, from N(0, 1/d) so that their norm is near 1 whatever d is; ``stream`` is the margin's, the gate's and the
+    terms' own. Both are CPU generators.
     Raises BenchError (UnknownNameError) for a name or option that the registries do not know, and for a gate that asks
     for a posterior which the margin does not declare.
     """
@@ -42,17 +46,19 @@ class MarginHead(nn.Module):
         *,
         terms: Sequence[Mapping[str, Any]] = (),
         block: int | None = None,
+        share: float = 1.0,
         generator: torch.Generator,
         stream: torch.Generator,
     ) -> None:
         super().__init__()
         self.margin = Margin(margin, classes=classes)
         self.block, self.group, self._seed = block, ALONE, stream.initial_seed()
-        centres = torch.randn(classes, embedding, generator=generator) / math.sqrt(embedding)
+        centres = torch.randn(classes, embedding, generator=generator).div_(math.sqrt(embedding))
         if (sub := self.margin.centres_a_class) > 1:  # the first of them is what every other margin starts from
             more = torch.randn(classes, sub - 1, embedding, generator=generator) / math.sqrt(embedding)
             centres = torch.cat([centres[:, None], more], dim=1)
-        self.centres = nn.Parameter(centres)
+        self.centres = nn.Parameter(centres, requires_grad=share == 1)
+        self.partial = None if share == 1 else StepCentres(centres, share)
         self.term: EnhancingTerm | None = None
         if enhancement is not None and enhancement["strength"] > 0:
             if (problem := gate_problem(self.margin.spec, enhancement["gate"]["name"])) is not None:
@@ -65,6 +71,10 @@ class MarginHead(nn.Module):
         self.terms = nn.ModuleList(
             AddedTerm(term, classes=classes, embedding=embedding, stream=stream) for term in terms
         )
+
+    def trainable(self) -> list[nn.Parameter]:
+        """What an optimiser trains: with Partial FC the step's centres in place of all."""
+        return [value for value in self.parameters() if value.requires_grad]
 
     def forward(
         self,
@@ -81,24 +91,31 @@ class MarginHead(nn.Module):
         losses that draw or anneal need. ``strength``: λ at this step, None for the configured one; at 0 the enhancing
         term is not evaluated. ``max_repeat``: at least the largest number of samples of one class in the batch; gates
         with state count it when None, which waits for a GPU. In evaluation mode no state is updated. Raises ValueError
-        for shapes that do not fit and for a missing ``step``.
+        for shapes that do not fit and for a missing ``step``, RuntimeError where Partial FC would add gradients of two
+        batches that have different rows.
         """
         if x.ndim != 2 or x.shape[1] != self.centres.shape[-1] or labels.shape != x.shape[:1]:
             raise ValueError(
                 f"embeddings must be (B, {self.centres.shape[-1]}) and labels (B,), "
                 f"found {tuple(x.shape)} and {tuple(labels.shape)}"
             )
-        dtype = at_least_float32(x, self.centres)
+        moment, dtype = Moment(step, self._seed), at_least_float32(x, self.centres)
+        centres, rows = self._seen_classes(labels, moment)
         with torch.autocast(x.device.type, enabled=False):
-            return self._loss(
-                x.to(dtype), self.centres.to(dtype), labels, Moment(step, self._seed), strength, max_repeat
-            )
+            return self._loss(x.to(dtype), centres.to(dtype), rows, labels, moment, strength, max_repeat)
+
+    def _seen_classes(self, labels: Tensor, moment: Moment) -> tuple[Tensor, Tensor]:
+        """The centres that take part, all or those of the step, and the rows of the labels among them."""
+        if self.partial is None or not self.training:
+            return self.centres, labels
+        rows = self.partial.take(self.centres, labels, moment.generator("partial fc"))
+        return self.partial.active, rows
 
     def _loss(
-        self, x: Tensor, centres: Tensor, labels: Tensor, moment: Moment, strength: float | None,
+        self, x: Tensor, centres: Tensor, rows: Tensor, labels: Tensor, moment: Moment, strength: float | None,
         max_repeat: int | None,
     ) -> LossOutput:  # fmt: skip
-        margin, unit_x, norm, rows = self.margin, F.normalize(x), x.norm(dim=1), labels
+        margin, unit_x, norm = self.margin, F.normalize(x), x.norm(dim=1)
 
         def seen(cosine: Tensor, norm: Tensor) -> MarginInput:
             return MarginInput(cosine, norm, labels, margin.state, moment)
