@@ -115,27 +115,30 @@ class _ReduceOthers(torch.autograd.Function):
 
 
 class _Tiles:
-    """The products of all embeddings with a block of classes at a time, (B, n·K); the only block is kept."""
+    """The products of all embeddings with a block of classes at a time, (B, n·K), in the same memory.
+
+    Where one block holds all classes it is made once.
+    """
 
     def __init__(self, left: Tensor, centres: Tensor, product: Product) -> None:
         self.left, self.centres, self.rows = left, centres, product.rows
         self.block = product.block or len(centres)
         self.sub = centres.shape[1] if centres.ndim == 3 else 1
         self.lengths = centres.norm(dim=-1).clamp(min=tiny) if product.unit else None
-        self._kept: Tensor | None = None
+        self._memory = left.new_empty(len(left) * min(self.block, len(centres)) * self.sub)
+        self._kept = False
 
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:
         for first in range(0, len(self.centres), self.block):
-            if self._kept is not None:
-                yield 0, self._kept
-                return
             classes = slice(first, first + self.block)
-            tile = self.left @ self.centres[classes].flatten(0, -2).T
-            # The products are divided: unit centres would be one more copy of all centres.
-            if (inverse := self.inverses(classes)) is not None:
-                tile *= inverse
-            if self.block >= len(self.centres):
-                self._kept = tile
+            part = self.centres[classes].flatten(0, -2)
+            tile = self._memory[: len(self.left) * len(part)].view(len(self.left), len(part))
+            if not self._kept:
+                torch.mm(self.left, part.T, out=tile)
+                # The products are divided: unit centres would be one more copy of all centres.
+                if (inverse := self.inverses(classes)) is not None:
+                    tile *= inverse
+                self._kept = self.block >= len(self.centres)
             yield first, tile
 
     def inverses(self, classes: slice) -> Tensor | None:
