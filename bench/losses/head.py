@@ -17,6 +17,7 @@ from bench.losses.centres import first_centres
 from bench.losses.enhancement import EnhancingTerm
 from bench.losses.margin import Margin, TargetPart, Values
 from bench.losses.product import Product, Reduction, reduce_others
+from bench.losses.sampling import StepCentres
 from bench.losses.shards import ALONE, Fact, Group, parts_of, rows_within
 from bench.losses.term import AddedTerm
 from bench.losses.types import GateInput, LogSumExp, LossOutput, MarginInput, Moment, TermInput
@@ -27,9 +28,12 @@ class MarginHead(nn.Module):
 
     ``margin``: {"name", **options}. ``enhancement``: None, or {"strength", "gate": {"name", **options}, "profile":
     {"name", **options}}; strength 0 is None. ``terms``: each {"name", "weight", **options}. ``block``: classes whose
-    logits are held at a time, None for all. ``generator`` draws the centres; ``stream`` is the margin's, the gate's and
-    the terms' own. Both are CPU generators. ``group``: the processes that share the classes, each of which builds its
-    head with the same arguments; ``centres`` and the gate's state are then those of its own part (docs/sharding.md).
+    logits are held at a time, None for all. ``share`` below 1 is Partial FC: in training a step sees the classes of
+    its batch and a random share of the others, ``centres`` have no gradient, and the step's are leaves of their own in
+    ``partial`` (see ``bench.training.rows.train_rows``); in evaluation all classes count. ``generator`` draws the
+    centres; ``stream`` is the margin's, the gate's and the terms' own. Both are CPU generators. ``group``: the
+    processes that share the classes, each of which builds its head with the same arguments; ``centres`` and the gate's
+    state are then those of its own part (docs/sharding.md).
     Raises BenchError (UnknownNameError) for a name or option that the registries do not know, for a gate that asks for
     a posterior which the margin does not declare, and for processes that have no class or other seeds.
     """
@@ -43,6 +47,7 @@ class MarginHead(nn.Module):
         *,
         terms: Sequence[Mapping[str, Any]] = (),
         block: int | None = None,
+        share: float = 1.0,
         group: Group = ALONE,
         generator: torch.Generator,
         stream: torch.Generator,
@@ -59,7 +64,8 @@ class MarginHead(nn.Module):
         kept = range(classes) if whole else self.part
         centres = first_centres(classes, self.margin.centres_a_class, embedding, generator, kept)
         own = centres[self.part.start : self.part.stop].clone() if len(kept) > len(self.part) else centres
-        self.centres = nn.Parameter(own)
+        self.centres = nn.Parameter(own, requires_grad=share == 1)
+        self.partial = None if share == 1 else StepCentres(own, share)
         self.term: EnhancingTerm | None = None
         if enhancement is not None and enhancement["strength"] > 0:
             if (problem := gate_problem(self.margin.spec, enhancement["gate"]["name"])) is not None:
@@ -74,6 +80,10 @@ class MarginHead(nn.Module):
         self.terms = nn.ModuleList(
             AddedTerm(term, classes=classes, embedding=embedding, stream=stream) for term in terms
         )
+
+    def trainable(self) -> list[nn.Parameter]:
+        """What an optimiser trains: with Partial FC the step's centres in place of all."""
+        return [value for value in self.parameters() if value.requires_grad]
 
     def forward(
         self,
@@ -94,7 +104,8 @@ class MarginHead(nn.Module):
         term is not evaluated. ``max_repeat``: at least the largest number of samples of one class in the batch; gates
         with state count it when None, which waits for a GPU, and with several processes in any case. In evaluation mode
         no state is updated. Raises ValueError for shapes that do not fit and for a missing ``step``; BenchError where
-        processes differ in the number or dtype of samples, in step, strength or mode.
+        processes differ in the number or dtype of samples, in step, strength or mode; RuntimeError where Partial FC
+        would add gradients of two batches that have different rows.
         """
         if x.ndim != 2 or x.shape[1] != self.centres.shape[-1] or labels.shape != x.shape[:1]:
             raise ValueError(
@@ -105,7 +116,7 @@ class MarginHead(nn.Module):
         if self.group.size > 1:
             x, labels = self._whole_batch(x, labels, step, strength)
         moment, dtype = Moment(step, self._seed), at_least_float32(x, self.centres)
-        centres, rows = self._seen_classes(labels)
+        centres, rows = self._seen_classes(labels, moment)
         with torch.autocast(x.device.type, enabled=False):
             found = self._loss(x.to(dtype), centres.to(dtype), rows, labels, moment, strength, max_repeat)
         return found if self.group.size == 1 else found.of_samples(own)
@@ -123,14 +134,22 @@ class MarginHead(nn.Module):
         torch._assert_async(known, f"labels must lie in 0 to {self._parts[-1].stop - 1}")  # no process would miss one
         return self.group.join(x, lengths, factor=size), labels
 
-    def _seen_classes(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """This process's centres that take part, and the rows of the labels among them, −1 where another has it."""
+    def _seen_classes(self, labels: Tensor, moment: Moment) -> tuple[Tensor, Tensor]:
+        """This process's centres that take part, all or those of the step, and the rows of the labels among them.
+
+        A row is −1 where another process has the class.
+        """
+        if self.partial is not None and self.training:
+            rows = self.partial.take(self.centres, labels, self._parts, self.group.rank, moment.generator("partial fc"))
+            return self.partial.taken, rows
         return self.centres, labels if self.group.size == 1 else rows_within(self.part, labels)
 
     def _joined_classes(self, centres: Tensor, rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The same of all processes together."""
         if self.group.size == 1:
             return centres, rows
+        if self.partial is not None and self.training:
+            return self.group.join(centres, self.partial.lengths), self.partial.place(labels)
         return self.group.join(centres, [len(part) for part in self._parts]), labels
 
     def _loss(

@@ -89,18 +89,25 @@ class _ReduceOthers(torch.autograd.Function):
             raise RuntimeError("the loss of a head can be differentiated once")
         ctx.tiles = None
         to_left, to_learned = torch.zeros_like(left), [torch.zeros_like(value) for value in learned]
-        to_centres = torch.empty_like(centres)
+        to_centres = centres.new_empty(centres.shape)
         for first, tile in tiles:
+            classes = slice(first, first + tiles.width(tile))
+            inverse, radial = tiles.inverses(classes), tile.new_zeros(tile.shape[1])
             for samples in _chunks(tile):
-                slopes = _slopes(tiles, first, tile[samples], samples, reduction, to_total, total, learned, to_learned)
-                tiles.put(tile[samples], *slopes)
-            last = first + tiles.width(tile)
-            unit = tiles.unit(first, last)
-            to_left.addmm_(tile, unit)
-            along = tile.T @ left
-            if tiles.inverse is not None:
-                along = (along - (along * unit).sum(1, keepdim=True) * unit) * tiles.inverse[first:last].reshape(-1, 1)
-            to_centres[first:last] = along.view(last - first, *centres.shape[1:])
+                products = tile[samples]
+                slopes = tiles.spread(
+                    *_slopes(tiles, first, products, samples, reduction, to_total, total, learned, to_learned)
+                )
+                if inverse is None:
+                    products.copy_(slopes)
+                else:
+                    radial += products.mul_(slopes).sum(dim=0)
+                    torch.mul(slopes, inverse, out=products)
+            part, to_part = (whole[classes].flatten(0, -2) for whole in (centres, to_centres))
+            to_left.addmm_(tile, part)
+            torch.mm(tile.T, left, out=to_part)
+            if inverse is not None:  # a longer centre has the same cosines
+                to_part.addcmul_(part, (radial * inverse**2)[:, None], value=-1)
         here = tiles.rows >= 0
         to_own = to_own * here.reshape(-1, *[1] * (to_own.ndim - 1))
         to_centres.index_add_(0, tiles.rows.clamp(min=0), to_own)
@@ -108,31 +115,35 @@ class _ReduceOthers(torch.autograd.Function):
 
 
 class _Tiles:
-    """The products of all embeddings with a block of classes at a time, (B, n·K); the only block is kept."""
+    """The products of all embeddings with a block of classes at a time, (B, n·K), in the same memory.
+
+    Where one block holds all classes it is made once.
+    """
 
     def __init__(self, left: Tensor, centres: Tensor, product: Product) -> None:
         self.left, self.centres, self.rows = left, centres, product.rows
         self.block = product.block or len(centres)
         self.sub = centres.shape[1] if centres.ndim == 3 else 1
-        self.inverse = 1 / centres.norm(dim=-1, keepdim=True).clamp(min=tiny) if product.unit else None
-        self._kept: Tensor | None = None
+        self.lengths = centres.norm(dim=-1).clamp(min=tiny) if product.unit else None
+        self._memory = left.new_empty(len(left) * min(self.block, len(centres)) * self.sub)
+        self._kept = False
 
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:
         for first in range(0, len(self.centres), self.block):
-            if self._kept is not None:
-                yield 0, self._kept
-                return
-            tile = self.left @ self.unit(first, first + self.block).T
-            if self.block >= len(self.centres):
-                self._kept = tile
+            classes = slice(first, first + self.block)
+            part = self.centres[classes].flatten(0, -2)
+            tile = self._memory[: len(self.left) * len(part)].view(len(self.left), len(part))
+            if not self._kept:
+                torch.mm(self.left, part.T, out=tile)
+                # The products are divided: unit centres would be one more copy of all centres.
+                if (inverse := self.inverses(classes)) is not None:
+                    tile *= inverse
+                self._kept = self.block >= len(self.centres)
             yield first, tile
 
-    def unit(self, first: int, last: int) -> Tensor:
-        """Centres of some classes, (n·K, d), divided by their norms where that is asked."""
-        part = self.centres[first:last]
-        if self.inverse is not None:
-            part = part * self.inverse[first:last]
-        return part.reshape(-1, part.shape[-1])
+    def inverses(self, classes: slice) -> Tensor | None:
+        """1/‖centre‖ of some classes, (n·K,), where centres are divided by their norms."""
+        return None if self.lengths is None else 1 / self.lengths[classes].flatten()
 
     def width(self, tile: Tensor) -> int:
         return tile.shape[1] // self.sub
@@ -144,13 +155,12 @@ class _Tiles:
         best = products.view(len(products), -1, self.sub).max(dim=2)
         return best.values, best.indices
 
-    def put(self, products: Tensor, slopes: Tensor, which: Tensor | None) -> None:
-        """Writes slopes (r, n) over the products that they belong to."""
+    def spread(self, slopes: Tensor, which: Tensor | None) -> Tensor:
+        """Slopes (r, n) as those of the products that they belong to, (r, n·K)."""
         if which is None:
-            products.copy_(slopes)
-        else:
-            view = products.view(len(products), -1, self.sub)
-            view.zero_().scatter_(2, which[:, :, None], slopes[:, :, None])
+            return slopes
+        every = slopes.new_zeros(*slopes.shape, self.sub)
+        return every.scatter_(2, which[:, :, None], slopes[:, :, None]).flatten(1)
 
     def fill_own(self, values: Tensor, first: int, samples: slice, value: float) -> None:
         """Overwrites what (r, n) values hold for each sample's own class."""

@@ -38,9 +38,10 @@ def load_results(store: Store, names: Sequence[str]) -> pd.DataFrame:
     """All planned runs of the suites, in plan order.
 
     Columns: suite, run, seed, status (done, failed, missing), error, cell, baseline, the axes' labels by dotted name,
-    backbone and margin (their names where they are no axes), terms (likewise, "" for none), margin_gradient, select,
-    gate, profile (None without a term), strength (0 without one), execution_class, loss and ``<protocol>.<metric>``
-    (float; NaN = not measurable or not there). Raises StoreError for a suite without a plan.
+    backbone and margin (their names where they are no axes), terms (likewise, "" for none), margin_gradient, share (of
+    the classes in a step), select, gate, profile (None without a term), strength (0 without one), execution_class, loss
+    and ``<protocol>.<metric>`` (float; NaN = not measurable or not there).
+    Raises StoreError for a suite without a plan.
     """
     rows, metrics = [], []
     for name in names:
@@ -87,6 +88,7 @@ def _row(
         "terms": terms_label(config.get("terms", ())),
         **planned["axes"],
         "margin_gradient": config["margin"].get("margin_gradient"),
+        "share": config.get("classifier", {}).get("share", 1.0),
         "select": config.get("recipe", {}).get("select", "last"),
         "gate": term.get("gate", {}).get("name"),
         "profile": term.get("profile", {}).get("name"),

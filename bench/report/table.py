@@ -138,6 +138,8 @@ def _labels(first: pd.Series[Any], axes: Sequence[str]) -> tuple[str, ...]:
     if first["terms"] and "terms" not in axes:
         where = "margin" if "margin" in labels else next(iter(labels))
         labels[where] += f" + {first['terms']}"
+    if first["share"] < 1 and not {"classifier", "classifier.share"} & set(axes):
+        labels["margin" if "margin" in labels else next(iter(labels))] += f" (Partial FC {first['share']:g})"
     if first["select"] != "last" and "recipe.select" not in axes:
         labels[next(iter(labels))] += f" (epoch selected by {first['select']})"
     return tuple(labels.values())

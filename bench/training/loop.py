@@ -29,6 +29,7 @@ from bench.training.checkpoint import (
     without_prefix,
 )  # fmt: skip
 from bench.training.optimise import learning_rate, make_optimiser, strength_share
+from bench.training.rows import train_rows
 
 CHECKPOINT_SECONDS = 20.0
 FINITE_CHECK_STEPS = 20  # on an accelerator: looking at the loss makes the host wait
@@ -64,7 +65,7 @@ def make_models(config: dict[str, Any], *, classes: int) -> tuple[nn.Module, Mar
     backbone = build(config["backbone"], pixels=int(config["pixels"]), generator=draw("weights", backbone=name))
     head = MarginHead(
         config["margin"], config["enhancement"], classes, embedding,
-        terms=config["terms"], block=config["classifier"]["block"],
+        terms=config["terms"], block=config["classifier"]["block"], share=float(config["classifier"]["share"]),
         generator=draw("centres", train=train, embedding=embedding), stream=draw("margin", train=train),
     )  # fmt: skip
     return backbone, head
@@ -91,8 +92,9 @@ class Training:
         backbone, head = make_models(config, classes=int(labels.max()) + 1)
         self.backbone = backbone.to(device).to(memory_format=torch.channels_last)
         self.head = head.to(device)
-        self.parameters = [*self.backbone.parameters(), *self.head.parameters()]
+        self.parameters = [*self.backbone.parameters(), *self.head.trainable()]
         self.optimiser = make_optimiser(self.recipe, self.parameters)
+        train_rows(self.optimiser, self.head)
         self.epoch, self.step, self.seconds = 0, 0, 0.0
         self.meters = (*METERS, *(f"terms.{block['name']}" for block in config["terms"]))
         self.sums = torch.zeros(len(self.meters), device=device)

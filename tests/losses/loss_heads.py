@@ -35,12 +35,15 @@ def enhancement(strength, gate="posterior", profile="matched", **gate_options):
     }
 
 
-def head(margin_block, enhancement_block=None, *, centres=None, classes=6, embedding=5, seed=0, dtype=torch.float64):
+def head(
+    margin_block, enhancement_block=None, *, centres=None, classes=6, embedding=5, seed=0, dtype=torch.float64, **more
+):
     if centres is not None:
         classes, embedding = len(centres), centres.shape[-1]
     made = MarginHead(
-        margin_block, enhancement_block, classes, embedding, generator=generator(seed), stream=generator(seed + 1)
-    ).to(dtype)
+        margin_block, enhancement_block, classes, embedding,
+        generator=generator(seed), stream=generator(seed + 1), **more,
+    ).to(dtype)  # fmt: skip
     if centres is not None:
         with torch.no_grad():
             made.centres.copy_(centres if made.centres.shape == centres.shape else centres[:, None])

@@ -11,7 +11,7 @@ import os
 import socket
 import time
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -38,7 +38,8 @@ class Case:
     terms: tuple = ()
     block: int | None = None
     labels: tuple | None = None
-    options: dict = field(default_factory=dict)
+    share: float = 1.0
+    classes: int = CLASSES
 
 
 def learned():
@@ -126,14 +127,18 @@ def few():
         Case("test margin with sub-centres, block", sub, spectral, (within,), block=2),
         Case("test terms", plain, enhancement(0.7, "satisfied"), (between, every, within)),
         Case("test term now and then", plain, terms=(every,)),
+        Case("sampled classes", plain, spectral, share=0.3, classes=50),
+        Case("sampled classes, terms", sub, None, (within,), block=4, share=0.4, classes=40),
+        Case("sampled classes, between", plain, enhancement(0.7), (between, every), share=0.4, classes=40),
         Case("all classes on the first process", plain, spectral, labels=(0, 1) * 6),
         Case("all classes on the last process", plain, spectral, labels=(6,) * 12),
     ]
 
 
-def make(case, group, classes=CLASSES):
+def make(case, group, classes=None):
     head = MarginHead(
-        case.margin, case.enhancement, classes, EMBEDDING, terms=case.terms, block=case.block, group=group,
+        case.margin, case.enhancement, classes or case.classes, EMBEDDING, terms=case.terms, block=case.block,
+        share=case.share, group=group,
         generator=generator(3), stream=generator(4),
     ).double()  # fmt: skip
     if head.term is not None and "share" in head.term.state:
@@ -143,7 +148,7 @@ def make(case, group, classes=CLASSES):
 
 def batch(case, step):
     x = 2 * torch.randn(BATCH, EMBEDDING, generator=generator(50 + step), dtype=torch.float64)
-    labels = torch.randint(0, CLASSES, (BATCH,), generator=generator(90 + step))
+    labels = torch.randint(0, case.classes, (BATCH,), generator=generator(90 + step))
     return x, labels if case.labels is None else torch.tensor(case.labels)
 
 
@@ -163,6 +168,14 @@ def train(head, case, steps):
         kept |= {f"added {name}": value for name, value in out.terms.items()}
         with torch.no_grad():
             for name, value in head.named_parameters():
+                if value.grad is None:
+                    continue  # all centres, where a step trains some of them
+                if head.partial is not None and value is head.partial.active:
+                    count = len(head.partial.rows)
+                    kept[f"{name}.grad"] = value.grad[:count].clone()
+                    head.centres[head.partial.rows] -= RATE * value.grad[:count]
+                    value.grad = None
+                    continue
                 kept[f"{name}.grad"] = value.grad.clone()
                 value -= RATE * value.grad
                 value.grad = None

@@ -97,6 +97,22 @@ def test_a_margin_gradient_that_is_not_the_default_is_in_the_name(tmp_path: Path
     assert table.rows[0].labels == ("small_cnn (epoch selected by validation)", "arcface (straight-through)", "0")
 
 
+@pytest.mark.parametrize("axis", [None, "classifier", "classifier.share"])
+def test_partial_fc_is_in_the_name_where_no_axis_says_it(tmp_path: Path, axis: str | None) -> None:
+    store = small(tmp_path)
+    plan = store.plan("made_up")
+    for run in plan["runs"]:
+        run["config"]["classifier"] = {"share": 0.1, "block": None}
+        if axis is not None:
+            run["axes"][axis] = "0.1"
+    if axis is not None:
+        plan["axes"].append(axis)
+    store.write_plan("made_up", plan)
+    labels = build_table(report_data(store, "made_up")).rows[0].labels
+    expected = ("small_cnn", "arcface (Partial FC 0.1)", "0") if axis is None else ("small_cnn", "arcface", "0", "0.1")
+    assert labels == expected
+
+
 def test_csv_is_plain_numbers_without_timing(tmp_path: Path) -> None:
     table = build_table(report_data(small(tmp_path), "made_up"))
     rows = list(csv.DictReader(io.StringIO(to_csv(table))))

@@ -105,6 +105,11 @@ repot: {}
         (BASE.replace("[lfw]", "[{name: lfw, format: lwf}]"), "data.protocols[0].format", "did you mean 'lfw'?"),
         (BASE.replace("margin: {name: arcface, m: 0.3}\n", ""), "margin", "is missing"),
         (BASE + "evaluation: {far: [2]}\n", "evaluation.far", "between 0 and 1"),
+        (BASE + "classifier: {share: 0}\n", "classifier.share", "greater than 0, found 0"),
+        (BASE + "classifier: {share: 1.1}\n", "classifier.share", "less than or equal to 1, found 1.1"),
+        (BASE + "classifier: {block: 0}\n", "classifier.block", "greater than 0, found 0"),
+        (BASE + "classifier: {blocks: 8}\n", "classifier.blocks", "did you mean 'block'?"),
+        (BASE + "grid: {classifier.share: [1, 2]}\n", "grid.classifier.share[1]", "less than or equal to 1, found 2"),
     ],
 )
 def test_a_mistake_names_its_field(tmp_path, text, field, words):

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save
 
 from bench.data.packed import open_packed, pack
+from bench.data.tensors import normalise
 from bench.data.types import ImageList
 from bench.errors import BenchError, NonFiniteLossError
 from bench.training.checkpoint import load_checkpoint, save_checkpoint
@@ -85,12 +86,14 @@ def changed(**recipe):
     return config
 
 
+@pytest.mark.parametrize("share", [1.0, 0.5])
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
-def test_a_run_stopped_at_any_step_and_resumed_has_the_same_bits(images, tmp_path, optimiser):
-    config = CONFIG
+def test_a_run_stopped_at_any_step_and_resumed_has_the_same_bits(images, tmp_path, optimiser, share):
+    """With share .5 a batch of 2 leaves half of the four classes out of each step."""
+    config = CONFIG if share == 1 else {**changed(batch=2, epochs=1), "classifier": {"share": share, "block": None}}
     if optimiser == "adamw":
         adamw = {"name": "adamw", "lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.05}
-        config = changed(optimiser=adamw)
+        config = {**config, "recipe": {**config["recipe"], "optimiser": adamw}}
     straight = bits(training(images, tmp_path / "a", config).run())
     for stop_after in (1, 4, 6):
         folder = tmp_path / f"b{stop_after}"
@@ -101,6 +104,32 @@ def test_a_run_stopped_at_any_step_and_resumed_has_the_same_bits(images, tmp_pat
         resumed = training(images, folder, config, tell=events.append)
         assert events[0]["kind"] == "resumed"
         assert bits(resumed.run()) == straight
+
+
+def test_half_of_the_classes_a_step_teach_all_of_them(tmp_path):
+    """12 people of one pattern each: almost all images are nearest to their own centre among all (chance: 1 in 12)."""
+    from PIL import Image
+
+    draw = np.random.default_rng(0)
+    patterns = draw.integers(0, 255, (12, 4, 4, 3)).repeat(8, axis=1).repeat(8, axis=2)
+    labels = np.repeat(np.arange(12), 8).astype(np.int64)
+    for i, y in enumerate(labels):
+        noisy = np.clip(patterns[y] + draw.normal(0, 20, (32, 32, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(noisy).save(tmp_path / f"{i:02}.png")
+    listed = ImageList(tmp_path, tuple(f"{i:02}.png" for i in range(96)), labels, tuple("abcdefghijkl"))
+    images = open_packed(tmp_path, pack(listed, pixels=32, cache=tmp_path))
+    config = {
+        **changed(batch=6, epochs=5, augmentation=[], warmup_epochs=0.0),
+        "classifier": {"share": 0.5, "block": 4},
+        "margin": {"name": "normface", "s": 16.0},
+    }
+    config["backbone"] |= {"embedding": 16, "width": 8, "dropout": 0.0}
+    trained = training(images, tmp_path, config).run()
+    assert len(trained.head.partial.rows) == 6
+    pixels = torch.from_numpy(images.gather(np.arange(96)))
+    with torch.no_grad():
+        cosines = trained.backbone.eval()(normalise(pixels)) @ torch.nn.functional.normalize(trained.head.centres).T
+    assert (cosines.argmax(dim=1) == torch.from_numpy(labels)).double().mean() > 0.8
 
 
 def test_the_seed_decides_the_bits(images, tmp_path):
