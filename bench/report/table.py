@@ -131,10 +131,9 @@ def _row(frame: pd.DataFrame, cell: pd.DataFrame, axes: Sequence[str], columns: 
 
 def _labels(first: pd.Series[Any], axes: Sequence[str]) -> tuple[str, ...]:
     labels = {axis: str(first[axis]) for axis in axes} or {"": str(first["margin"])}
-    gradient = first["margin_gradient"]
-    if isinstance(gradient, str) and gradient != "true" and "margin.margin_gradient" not in axes:
+    if first["variant"]:
         where = "margin" if "margin" in labels else next(iter(labels))
-        labels[where] += f" ({gradient.replace('_', '-')})"
+        labels[where] += f" ({first['variant']})"
     if first["select"] != "last" and "recipe.select" not in axes:
         labels[next(iter(labels))] += f" (epoch selected by {first['select']})"
     return tuple(labels.values())

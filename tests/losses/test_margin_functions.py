@@ -20,10 +20,10 @@ from bench.losses.types import MarginInput, Moment
 each_margin = pytest.mark.parametrize("block", margins_and_choices(), ids=label_of)
 
 
-def psi_of(block, moment=Moment(10**6, 0)):
+def psi_of(block, seed=0):
     """ψ as one sample has it, at cos θ = .5 and ‖x‖ = 1, late in training."""
-    made, one = Margin(block), torch.ones(1, dtype=torch.float64)
-    values = made.values(MarginInput(one / 2, one, torch.zeros(1, dtype=torch.int64), made.state, moment))
+    made, one, late = Margin(block), torch.ones(1, dtype=torch.float64), Moment(10**6, seed)
+    values = made.values(MarginInput(one / 2, one, torch.zeros(1, dtype=torch.int64), made.state, late))
     return lambda theta: made.psi(theta, theta.cos(), {name: value.expand_as(theta) for name, value in values.items()})
 
 

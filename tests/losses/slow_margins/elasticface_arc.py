@@ -1,6 +1,7 @@
 import math
 
 import torch
+
 from slow_margins.base import SlowMargin
 
 
