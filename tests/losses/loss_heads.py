@@ -10,7 +10,8 @@ import torch
 from bench.catalog import GATES, MARGINS, PROFILES
 from bench.catalog.rules import gate_problem
 from bench.losses.head import MarginHead
-from bench.losses.margin import chosen
+from bench.losses.margin import Margin, chosen
+from bench.losses.types import MarginInput, Moment
 
 
 def generator(seed: int) -> torch.Generator:
@@ -59,6 +60,13 @@ def margins_and_choices():
 
 def admits(margin_block, gate):
     return gate_problem(MARGINS.get(margin_block["name"]), gate) is None
+
+
+def psi_of(block, seed=0):
+    """ψ as one sample has it, at cos θ = .5 and ‖x‖ = 1, late in training."""
+    made, one, late = Margin(block), torch.ones(1, dtype=torch.float64), Moment(10**6, seed)
+    values = made.values(MarginInput(one / 2, one, torch.zeros(1, dtype=torch.int64), made.state, late))
+    return lambda theta: made.psi(theta, theta.cos(), {name: value.expand_as(theta) for name, value in values.items()})
 
 
 def pulls_up_to(margin_block, profile):

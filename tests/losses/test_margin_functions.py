@@ -8,23 +8,14 @@ import sys
 
 import pytest
 import torch
-from loss_heads import all_angles, enhancement, head, label_of, margin, margins_and_choices
+from loss_heads import all_angles, enhancement, head, label_of, margin, margins_and_choices, psi_of
 from torch.testing import assert_close
 
 from bench.catalog import MARGINS, PROFILES
 from bench.errors import BenchError, UnknownNameError
 from bench.losses.angles import safe_angle, slope
-from bench.losses.margin import Margin
-from bench.losses.types import MarginInput, Moment
 
 each_margin = pytest.mark.parametrize("block", margins_and_choices(), ids=label_of)
-
-
-def psi_of(block, seed=0):
-    """ψ as one sample has it, at cos θ = .5 and ‖x‖ = 1, late in training."""
-    made, one, late = Margin(block), torch.ones(1, dtype=torch.float64), Moment(10**6, seed)
-    values = made.values(MarginInput(one / 2, one, torch.zeros(1, dtype=torch.int64), made.state, late))
-    return lambda theta: made.psi(theta, theta.cos(), {name: value.expand_as(theta) for name, value in values.items()})
 
 
 def conventions(name, **given):
