@@ -138,6 +138,6 @@ def test_as_released_is_the_authors_indexing(name):
 
 @each_plus
 def test_samples_alike_are_told_apart_by_their_place(name):
-    cosine = torch.full((6,), 0.3, dtype=torch.float64)
+    cosine = torch.full((600,), 0.3, dtype=torch.float64)
     found = margins(name, cosine)
     assert torch.equal(found, found.sort().values)
