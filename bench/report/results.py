@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from bench.catalog import MARGINS
 from bench.report.labels import terms_label
 from bench.store import Store, canonical
 
@@ -38,9 +39,9 @@ def load_results(store: Store, names: Sequence[str]) -> pd.DataFrame:
     """All planned runs of the suites, in plan order.
 
     Columns: suite, run, seed, status (done, failed, missing), error, cell, baseline, the axes' labels by dotted name,
-    backbone and margin (their names where they are no axes), terms (likewise, "" for none), margin_gradient, share (of
-    the classes in a step), select, gate, profile (None without a term), strength (0 without one), execution_class, loss
-    and ``<protocol>.<metric>`` (float; NaN = not measurable or not there).
+    backbone and margin (their names where they are no axes), variant (as ``margin_variant`` says it), terms (the names,
+    "" for none), share (of the classes in a step), select, gate, profile (None without a term), strength (0 without
+    one), execution_class, loss and ``<protocol>.<metric>`` (float; NaN = not measurable or not there).
     Raises StoreError for a suite without a plan.
     """
     rows, metrics = [], []
@@ -87,7 +88,7 @@ def _row(
         "margin": config["margin"]["name"],
         "terms": terms_label(config.get("terms", ())),
         **planned["axes"],
-        "margin_gradient": config["margin"].get("margin_gradient"),
+        "variant": margin_variant(config["margin"], planned["axes"]),
         "share": config.get("classifier", {}).get("share", 1.0),
         "select": config.get("recipe", {}).get("select", "last"),
         "gate": term.get("gate", {}).get("name"),
@@ -96,6 +97,22 @@ def _row(
         "execution_class": canonical(result["execution_class"]) if result else None,
         "loss": result["metrics"].get("loss") if result else None,
     }
+
+
+def margin_variant(margin: Mapping[str, Any], axes: Container[str]) -> str:
+    """In words, what makes this margin another one than its name says: values of ``named`` options, not on an axis.
+
+    A margin that is not registered where the report is written has options whose meaning is not known, and says so.
+    """
+    if margin["name"] not in MARGINS:
+        return "not installed here"
+    found = (
+        (option.name, margin.get(option.name, option.default))
+        for option in MARGINS.get(margin["name"]).options
+        if option.named and margin.get(option.name, option.default) != option.default
+    )
+    words = [name if value is True else str(value) for name, value in found if f"margin.{name}" not in axes]
+    return ", ".join(words).replace("_", "-")
 
 
 def _status(

@@ -131,15 +131,13 @@ def _row(frame: pd.DataFrame, cell: pd.DataFrame, axes: Sequence[str], columns: 
 
 def _labels(first: pd.Series[Any], axes: Sequence[str]) -> tuple[str, ...]:
     labels = {axis: str(first[axis]) for axis in axes} or {"": str(first["margin"])}
-    gradient = first["margin_gradient"]
-    if isinstance(gradient, str) and gradient != "true" and "margin.margin_gradient" not in axes:
-        where = "margin" if "margin" in labels else next(iter(labels))
-        labels[where] += f" ({gradient.replace('_', '-')})"
+    where = "margin" if "margin" in labels else next(iter(labels))
+    if first["variant"]:
+        labels[where] += f" ({first['variant']})"
     if first["terms"] and "terms" not in axes:
-        where = "margin" if "margin" in labels else next(iter(labels))
         labels[where] += f" + {first['terms']}"
     if first["share"] < 1 and not {"classifier", "classifier.share"} & set(axes):
-        labels["margin" if "margin" in labels else next(iter(labels))] += f" (Partial FC {first['share']:g})"
+        labels[where] += f" (Partial FC {first['share']:g})"
     if first["select"] != "last" and "recipe.select" not in axes:
         labels[next(iter(labels))] += f" (epoch selected by {first['select']})"
     return tuple(labels.values())

@@ -10,7 +10,8 @@ import torch
 from bench.catalog import GATES, MARGINS, PROFILES
 from bench.catalog.rules import gate_problem
 from bench.losses.head import MarginHead
-from bench.losses.margin import chosen
+from bench.losses.margin import Margin, chosen
+from bench.losses.types import MarginInput, Moment
 
 
 def generator(seed: int) -> torch.Generator:
@@ -72,6 +73,13 @@ def margins_and_gradients():
 
 def admits(margin_block, gate):
     return gate_problem(MARGINS.get(margin_block["name"]), gate) is None
+
+
+def psi_of(block, *, norm=30.0, seed=0):
+    """ψ as one sample of a stated norm has it, late in training but before any batch has moved a margin's state."""
+    made, one, late = Margin(block).double(), torch.ones(1, dtype=torch.float64), Moment(10**6, seed)
+    values = made.values(MarginInput(one / 2, norm * one, torch.zeros(1, dtype=torch.int64), made.state, late))
+    return lambda theta: made.psi(theta, theta.cos(), {name: value.expand_as(theta) for name, value in values.items()})
 
 
 def pulls_up_to(margin_block, profile):

@@ -8,24 +8,14 @@ import sys
 
 import pytest
 import torch
-from loss_heads import all_angles, enhancement, head, label_of, margin, margins_and_choices
+from loss_heads import all_angles, enhancement, head, label_of, margin, margins_and_choices, psi_of
 from torch.testing import assert_close
 
 from bench.catalog import MARGINS, PROFILES
 from bench.errors import BenchError, UnknownNameError
 from bench.losses.angles import safe_angle, slope
-from bench.losses.margin import Margin
-from bench.losses.types import MarginInput, Moment
 
 each_margin = pytest.mark.parametrize("block", margins_and_choices(), ids=label_of)
-
-
-def psi_of(block, norm=30.0):
-    """ψ of a sample of a stated norm, late in training but before any batch has moved a margin's state."""
-    made = Margin(block).double()
-    sample = torch.tensor([0.5]).double(), torch.tensor([norm]).double(), torch.tensor([0])
-    values = made.values(MarginInput(*sample, made.state, Moment(10**6, 0)))
-    return lambda theta: made.psi(theta, theta.cos(), values)
 
 
 def conventions(name, **given):
@@ -43,7 +33,7 @@ def test_traits_are_declared(block):
 @each_margin
 @pytest.mark.parametrize("norm", [1e-4, 30.0, 1e4])
 def test_psi_never_rises_and_never_exceeds_the_cosine(block, norm):
-    values = psi_of(block, norm)(all_angles)
+    values = psi_of(block, norm=norm)(all_angles)
     assert torch.isfinite(values).all()
     assert (values.diff() <= 1e-12).all()
     assert (values <= all_angles.cos() + 1e-12).all()

@@ -113,6 +113,35 @@ def test_partial_fc_is_in_the_name_where_no_axis_says_it(tmp_path: Path, axis: s
     assert labels == expected
 
 
+@pytest.mark.parametrize(
+    ("options", "suffix"),
+    [
+        ({"name": "elasticface_arc_plus", "as_released": True, "margin_gradient": "straight_through"},
+         " (as-released, straight-through)"),
+        ({"name": "arcface", "m": 0.3, "fallback": "legacy"}, " (legacy)"),
+        ({"name": "arcface", "m": 0.3}, ""),
+        ({"name": "somebody_elses"}, " (not installed here)"),
+    ],
+)  # fmt: skip
+def test_options_that_change_what_a_margin_is_are_in_its_name(
+    tmp_path: Path, options: dict[str, object], suffix: str
+) -> None:
+    """Numbers are not; an option that is a column of its own, here as_released, is not said twice."""
+    store = small(tmp_path)
+    plan = store.plan("made_up")
+    for run in plan["runs"]:
+        run["config"]["margin"] = options
+        run["axes"]["margin"] = options["name"]
+    store.write_plan("made_up", plan)
+    assert build_table(report_data(store, "made_up")).rows[0].labels[1] == f"{options['name']}{suffix}"
+    plan["axes"].append("margin.as_released")
+    for run in plan["runs"]:
+        run["axes"]["margin.as_released"] = "whatever"
+    store.write_plan("made_up", plan)
+    label = build_table(report_data(store, "made_up")).rows[0].labels[1]
+    assert label == f"{options['name']}{suffix.replace('as-released, ', '')}"
+
+
 def test_csv_is_plain_numbers_without_timing(tmp_path: Path) -> None:
     table = build_table(report_data(small(tmp_path), "made_up"))
     rows = list(csv.DictReader(io.StringIO(to_csv(table))))

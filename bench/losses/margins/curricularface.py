@@ -29,7 +29,10 @@ def update(batch: MarginInput, *, rate: float) -> None:
 
 
 def negative(cosines: Tensor, target: Target) -> Tensor:
-    """c·(t + c) where c > ψ(θ_y), else c: eq. 5 and 6."""
+    """c·(t + c) where c > ψ(θ_y), else c: eq. 5 and 6.
+
+    Past θ_y + m = π the authors' code compares with cos(θ_y + m), which rises again, and not with the logit it uses.
+    """
     return (cosines * (target.state["t"] + cosines)).where(cosines > target.psi, cosines)
 
 
