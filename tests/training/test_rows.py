@@ -180,6 +180,6 @@ def test_a_step_without_a_gradient_changes_nothing():
 def test_an_optimiser_of_other_parameters_is_refused():
     head = sampled_head()
     stranger = torch.optim.SGD([torch.nn.Parameter(torch.zeros(2))], lr=0.1)
-    with pytest.raises(ValueError, match="make it with head.trainable"):
+    with pytest.raises(ValueError, match=r"make it with head\.trainable"):
         train_rows(stranger, head)
     train_rows(stranger, sampled_head(share=1.0))
