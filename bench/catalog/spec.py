@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import math
 import pkgutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
+from bench.catalog.packages import Package, load_entries, package_of
 from bench.errors import BenchError, UnknownNameError, nearest, unknown_name
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,7 +23,8 @@ class Option:
     """One named option of a registered thing.
 
     ``default`` fixes the type (bool, int, float or str) unless ``kind`` is given; angles are in radians, and ``unit``
-    says so. ``minimum``/``maximum`` are inclusive; ``above``/``below`` exclusive.
+    says so. ``minimum``/``maximum`` are inclusive; ``above``/``below`` exclusive. ``named``: any other value than the
+    default makes the thing another one of the same name, so a table states it beside the name.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Option:
     above: float | None = None
     below: float | None = None
     choices: tuple[str, ...] = ()
+    named: bool = False
 
     @property
     def type(self) -> type:
@@ -96,7 +99,8 @@ class Spec:
     """A registered thing: its name, options and facts, and the function that does it.
 
     The function's module imports nothing heavy at its top, so that reading specs never imports torch.
-    ``traits`` are facts that other parts ask for (see each registry's docstring for which).
+    ``traits`` are facts that other parts ask for (see each registry's docstring for which). ``module``: where it was
+    registered, which is not where a function made by another is from.
     """
 
     kind: str
@@ -106,13 +110,22 @@ class Spec:
     function: Callable[..., Any]
     options: tuple[Option, ...] = ()
     traits: Mapping[str, Any] = field(default_factory=dict)
+    module: str = __name__
+
+    @property
+    def package(self) -> Package | None:
+        """The installed package that brought it; None for what is this project's own."""
+        return package_of(self.module)
 
     @property
     def defaults(self) -> dict[str, Any]:
         return {option.name: option.default for option in self.options}
 
     def resolve(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-        """All options, defaults filled in, and every mistake as (option name, what is wrong)."""
+        """All options, defaults filled in, and every mistake as (option name, what is wrong).
+
+        The trait ``check(**options)``, where there is one, finds those that no single option shows.
+        """
         by_name = {option.name: option for option in self.options}
         resolved, mistakes = self.defaults, []
         for key, value in given.items():
@@ -123,33 +136,42 @@ class Spec:
                 resolved[key] = by_name[key].check(value)
             except ValueError as error:
                 mistakes.append((key, str(error)))
+        if not mistakes and "check" in self.traits:
+            mistakes += self.traits["check"](**resolved)
         return resolved, mistakes
 
 
 class Registry:
-    """Names of one kind. Fills itself on first use from its package's modules and from entry points."""
+    """Names of one kind. Fills itself on first use from its package's modules and from entry points.
+
+    Everything but ``register`` raises BenchError, each time, as long as an installed package's entry point is broken:
+    a registry that lacks what is installed would call a right name unknown.
+    """
 
     def __init__(self, kind: str, package: str, doc: str) -> None:
         self.kind, self.package, self.doc = kind, package, doc
         self.entry_point_group = package.replace("bench.", "bench_", 1).replace(".", "_")
         self._specs: dict[str, Spec] = {}
         self._discovered = False
+        self._broken: BenchError | None = None
 
     def register(
         self, name: str, *, summary: str, source: str, options: tuple[Option, ...] = (), **traits: Any
     ) -> Callable[[F], F]:
         """Decorator that registers a function under a name. A name that is taken is refused."""
+        module = sys._getframe(1).f_globals["__name__"]
 
         def keep(function: F) -> F:
             if name in self._specs:
-                other = self._specs[name].function.__module__
-                raise BenchError(f"{self.kind} {name!r} is already registered by {other}")
-            self._specs[name] = Spec(self.kind, name, summary, source, function, options, traits)
+                raise BenchError(f"{self.kind} {name!r} is already registered by {self._specs[name].module}")
+            self._specs[name] = Spec(self.kind, name, summary, source, function, options, traits, module)
             return function
 
         return keep
 
     def _discover(self) -> None:
+        if self._broken is not None:
+            raise self._broken
         if self._discovered:
             return
         self._discovered = True
@@ -157,8 +179,11 @@ class Registry:
         for module in pkgutil.iter_modules(getattr(package, "__path__", [])):
             if not module.name.startswith("_"):
                 importlib.import_module(f"{self.package}.{module.name}")
-        for entry in entry_points(group=self.entry_point_group):
-            entry.load()
+        try:
+            load_entries(self.entry_point_group)
+        except BenchError as error:
+            self._broken = error
+            raise
 
     def get(self, name: str) -> Spec:
         """The spec of a name. Raises UnknownNameError with the nearest name and all that are known."""

@@ -156,9 +156,14 @@ def list_(
             parameters, macs = spec.traits.get("parameters"), spec.traits.get("macs")
             row["params, M"] = f"{parameters / 1e6:.2f}" if parameters else "varies"
             row["GFLOPs at 112 px"] = f"{2 * macs / 1e9:.2f}" if macs else "varies"
+        if what == "terms":
+            row |= {"place": spec.traits["place"], "weight": spec.traits["weight"]}
         rows.append({**row, "what": spec.summary, "options": options, "source": spec.source})
     if not as_json and len(kinds[what]) == 1:
         rows = [{key: value for key, value in row.items() if key != "kind"} for row in rows]
+    packages = [str(spec.package or "") for spec in specs if pattern in spec.name]
+    if as_json or any(packages):
+        rows = [{**row, "from": package} for row, package in zip(rows, packages, strict=True)]
     if not as_json and out.width < 140:  # a terminal; `--json` has them
         rows = [{key: value for key, value in row.items() if key != "source"} for row in rows]
     print_rows(rows, as_json, title=what)

@@ -16,14 +16,14 @@ def at_least_float32(*tensors: Tensor) -> torch.dtype:
     return dtype
 
 
-def safe_angle(cosine: Tensor) -> Tensor:
+def safe_angle(cosine: Tensor, *, epsilons: int = 1) -> Tensor:
     """θ in radians, float32 or float64, of cosines of any shape and float dtype.
 
-    Cosines are held one epsilon inside ±1, so θ lies in (0, π) and its gradient is finite everywhere, also at exactly
+    Cosines are held some epsilons inside ±1, so θ lies in (0, π) and its gradient is finite everywhere, also at exactly
     ±1 and beyond by rounding. Torch versions disagree on the gradient of ``clamp`` on its bound, so none is used.
     """
     cosine = cosine.to(at_least_float32(cosine))
-    bound = 1 - torch.finfo(cosine.dtype).eps
+    bound = 1 - epsilons * torch.finfo(cosine.dtype).eps
     inside = cosine.abs() < bound
     return torch.where(inside, cosine, bound * cosine.detach().sign()).acos()
 

@@ -46,7 +46,7 @@ class Margin(nn.Module):
         self.logits: str = self._traits["logits"]
         self.centres_a_class = int(options[self._traits["subcentres"]]) if "subcentres" in self._traits else 1
         # A margin whose slope is that of cos θ has but one gradient; taken from the cosine itself it loses no digits.
-        through_psi = options.pop("margin_gradient", "true") == "true"
+        through_psi = options.get("margin_gradient", "true") == "true"
         self._true_gradient = self._traits["angular"] and through_psi
         self._options = options
         for name, value in self._call("start", classes=classes).items():
@@ -73,7 +73,7 @@ class Margin(nn.Module):
     @property
     def scale(self) -> Tensor | float:
         """s, a number or (): the factor between a cosine and its logit; 1 where the logit has other factors."""
-        return self.state[self._traits["scale"]].detach() if "scale" in self._traits else self._s
+        return self.state[self._traits["scale"]].detach().clone() if "scale" in self._traits else self._s
 
     def update(self, batch: MarginInput, log_sum_exp: LogSumExp) -> None:
         """Let the state follow a training batch, before the batch's own loss is computed."""
@@ -97,7 +97,9 @@ class Margin(nn.Module):
         """How the other classes' products become a number a sample; everything is detached but learned values."""
         scale = self.scale
         negative, cost = self._traits.get("negative"), self._traits.get("cost")
-        target = Target(self.psi(theta, batch.cosine, self.values(batch))[:, None], batch.cosine[:, None], self.state)
+        # Buffers as they are now: the next batch may move them before this one's gradient is asked for.
+        state = {name: value if value.requires_grad else value.clone() for name, value in self.state.items()}
+        target = Target(self.psi(theta, batch.cosine, self.values(batch))[:, None], batch.cosine[:, None], state)
 
         def changed(products: Tensor, samples: slice) -> Tensor:
             part = Target(target.psi[samples], target.cosine[samples], target.state)
@@ -105,7 +107,7 @@ class Margin(nn.Module):
             return found
 
         def costs(logits: Tensor) -> Tensor:
-            found: Tensor = self._call("cost", logits, self.state)
+            found: Tensor = self._call("cost", logits, state)
             return found
 
         return Reduction(scale, None if negative is None else changed, None if cost is None else costs)

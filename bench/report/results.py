@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.report.labels import terms_label
 from bench.store import Store, canonical
 
 DONE, FAILED, MISSING = "done", "failed", "missing"
@@ -37,9 +38,9 @@ def load_results(store: Store, names: Sequence[str]) -> pd.DataFrame:
     """All planned runs of the suites, in plan order.
 
     Columns: suite, run, seed, status (done, failed, missing), error, cell, baseline, the axes' labels by dotted name,
-    backbone and margin (their names where they are no axes), margin_gradient, gate, profile (None without a term),
-    strength (0 without one), execution_class, loss and ``<protocol>.<metric>`` (float; NaN = not measurable or not
-    there). Raises StoreError for a suite without a plan.
+    backbone and margin (their names where they are no axes), terms (likewise, "" for none), margin_gradient, select,
+    gate, profile (None without a term), strength (0 without one), execution_class, loss and ``<protocol>.<metric>``
+    (float; NaN = not measurable or not there). Raises StoreError for a suite without a plan.
     """
     rows, metrics = [], []
     for name in names:
@@ -83,6 +84,7 @@ def _row(
         "baseline": planned["baseline"],
         "backbone": config["backbone"]["name"],
         "margin": config["margin"]["name"],
+        "terms": terms_label(config.get("terms", ())),
         **planned["axes"],
         "margin_gradient": config["margin"].get("margin_gradient"),
         "select": config.get("recipe", {}).get("select", "last"),

@@ -135,6 +135,9 @@ def _labels(first: pd.Series[Any], axes: Sequence[str]) -> tuple[str, ...]:
     if isinstance(gradient, str) and gradient != "true" and "margin.margin_gradient" not in axes:
         where = "margin" if "margin" in labels else next(iter(labels))
         labels[where] += f" ({gradient.replace('_', '-')})"
+    if first["terms"] and "terms" not in axes:
+        where = "margin" if "margin" in labels else next(iter(labels))
+        labels[where] += f" + {first['terms']}"
     if first["select"] != "last" and "recipe.select" not in axes:
         labels[next(iter(labels))] += f" (epoch selected by {first['select']})"
     return tuple(labels.values())

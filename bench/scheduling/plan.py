@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.catalog.third_party import packages_of
 from bench.data.cache import cache_root
 from bench.data.resolve import PreparedData, prepare
 from bench.errors import DataError
@@ -111,10 +112,13 @@ def check_sizes(cell: Cell, data: PreparedData) -> None:
 
 
 def training_config(cell: Cell, data: PreparedData) -> dict[str, Any]:
-    """What a run trains, seed aside: every field that changes its bits, and nothing else."""
+    """What a run trains, seed aside: every field that changes its bits, and nothing else.
+
+    ``packages``, with name and version of each, is there only where other packages' parts are used.
+    """
     validation = cell.data.validation
     term = cell.enhancement
-    return {
+    config = {
         "backbone": cell.backbone.flat,
         "margin": cell.margin.flat,
         "enhancement": None
@@ -125,7 +129,7 @@ def training_config(cell: Cell, data: PreparedData) -> dict[str, Any]:
             "profile": term.profile.flat,
             "schedule": term.schedule.model_dump(),
         },
-        "terms": [added.flat for added in cell.terms.root],
+        "terms": sorted((added.flat for added in cell.terms.root), key=lambda term: str(term["name"])),  # a sum
         "classifier": cell.classifier.model_dump(),
         "recipe": {
             **cell.recipe.model_dump(exclude={"augmentation"}),
@@ -136,11 +140,13 @@ def training_config(cell: Cell, data: PreparedData) -> dict[str, Any]:
         "train": {"digest": data.train, "images": data.images, "identities": data.identities},
         "semantics": SEMANTICS,
     }
+    packages = packages_of(config)
+    return {**config, "packages": packages} if packages else config
 
 
 def plan_run(cell: Cell, seed: int, data: PreparedData, axes: dict[str, str]) -> PlannedRun:
     config = training_config(cell, data)
-    baseline = {**config, "enhancement": None}
+    baseline = training_config(cell.model_copy(update={"enhancement": None}), data)
     options = cell.evaluation.model_dump(exclude={"train_geometry"})
     run = digest({**config, "seed": seed})
     tests = {name: digest([run, found, options, METRICS]) for name, found in data.protocols.items()}

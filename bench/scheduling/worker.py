@@ -144,7 +144,7 @@ def _train(
             "validation": last.get("validation"),
             "weights_sha256": hashlib.sha256(content).hexdigest(),
             "execution_class": execution_class(device),
-            "environment": environment(),
+            "environment": environment(*config.get("packages", ())),
             "epochs": trained.epochs,
             "steps": trained.steps,
             "selected_epoch": trained.selected_epoch,

@@ -8,16 +8,32 @@ from typing import Any
 
 
 def axis_label(value: Any, siblings: Sequence[Any]) -> str:
-    """A short text for an axis value: the name alone where that tells it from the others, else with its options."""
+    """A short text for an axis value: the name alone where that tells it from the others, else with its options.
+
+    A list is told by its items, joined by +; an empty one is "none".
+    """
+    if isinstance(value, list):
+        short = _text(value)
+        alone = [_text(s) for s in siblings].count(short) == 1
+        return (short if alone else "+".join(_with_options(v) for v in value)) or "none"
     if not isinstance(value, Mapping):
         return "none" if value is None else f"{value:g}" if isinstance(value, float) else _text(value)
-    called = "name" if "name" in value else "format"
+    called = _called(value)
     names = [s.get(called) if isinstance(s, Mapping) else s for s in siblings]
     name = str(value.get(called, ""))
-    if name and names.count(name) == 1:
-        return name
-    rest = ", ".join(f"{k}={_text(v)}" for k, v in value.items() if k != called)
-    return f"{name}({rest})" if name else rest
+    return name if name and names.count(name) == 1 else _with_options(value)
+
+
+def _called(value: Mapping[str, Any]) -> str:
+    return "name" if "name" in value else "format"
+
+
+def _with_options(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return _text(value)
+    name = str(value.get(_called(value), ""))
+    rest = ", ".join(f"{k}={_text(v)}" for k, v in value.items() if k != _called(value))
+    return f"{name}({rest})" if name and rest else name or rest
 
 
 def _text(value: Any) -> str:

@@ -51,9 +51,9 @@ def execution_class(device: torch.device) -> dict[str, Any]:
 
 
 @functools.cache
-def environment() -> dict[str, Any]:
-    """Versions, processor and commit: facts, without host name or path."""
-    packages = ("torch", "timm", "numpy", "pandas", "pillow", "safetensors")
+def environment(*used: str) -> dict[str, Any]:
+    """Versions, processor and commit: facts, without host name or path. ``used``: packages to name beside the usual."""
+    packages = ("torch", "timm", "numpy", "pandas", "pillow", "safetensors", *used)
     return {
         "python": platform.python_version(),
         "system": platform.system(),

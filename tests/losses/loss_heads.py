@@ -10,6 +10,7 @@ import torch
 from bench.catalog import GATES, MARGINS, PROFILES
 from bench.catalog.rules import gate_problem
 from bench.losses.head import MarginHead
+from bench.losses.margin import chosen
 
 
 def generator(seed: int) -> torch.Generator:
@@ -57,8 +58,25 @@ def margins_and_choices():
     return [block for spec in MARGINS for block in choices_of(spec)]
 
 
+def margins_and_gradients():
+    """Every registered margin with either gradient, all else as it is by default."""
+    return [
+        margin(spec.name, **{option.name: value for option in spec.options if option.name == "margin_gradient"})
+        for spec in MARGINS
+        for value in (("true", "straight_through") if "margin_gradient" in spec.defaults else ("",))
+    ]
+
+
 def admits(margin_block, gate):
     return gate_problem(MARGINS.get(margin_block["name"]), gate) is None
+
+
+def pulls_up_to(margin_block, profile):
+    """The angle past which a profile has no slope: that from which on ψ is declared flat, where its slope is ψ's."""
+    flat = MARGINS.get(margin_block["name"]).traits.get("flat")
+    if flat is None or profile != "matched" or margin_block.get("margin_gradient") == "straight_through":
+        return math.inf
+    return flat(**chosen(flat, margin_block))
 
 
 def centre_gradient(real):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from slow_gates import slow_gate
 from slow_margins import slow_margin
 from slow_margins.base import Point
 
@@ -49,22 +50,6 @@ def residual(x, w):
     return [0.0] * len(r) if norm(r) < 1e-4 else unit(r)
 
 
-def slow_gate(gate, sample, state, label):
-    if gate["name"] == "posterior":
-        return sample.p ** gate["gamma"]
-    if gate["name"] == "uniform":
-        return 1.0
-    if gate["name"] == "satisfied":
-        return float(sample.satisfied)
-    assert gate["name"] == "spectral"
-    d = len(sample.residual)
-    a = (state["share"][label] - 1 / (d - 1)) / (1 - 1 / (d - 1))
-    return min(max(a, 0.0), 1.0) * dot(sample.residual, state["direction"][label]) ** 2
-
-
-GATES = {"posterior", "uniform", "satisfied", "spectral"}
-
-
 def spectral_steps(state, X, W, labels):
     """The buffers after the samples of a batch, one after the other, as the specification's table writes it."""
     direction, share = [list(u) for u in state["direction"]], list(state["share"])
@@ -97,11 +82,11 @@ def nearest(x, w):
 class Twin:
     """The loss of the whole batch, at one point (X, W) and around it. W holds a vector a class, or K."""
 
-    def __init__(self, margin, enhancement, X, W, labels, state=None, margin_state=None, generator=None):
-        options = {k: v for k, v in margin.items() if k not in ("name", "margin_gradient")}
+    def __init__(self, margin, enhancement, X, W, labels, state=None, margin_state=None, generator=None, step=None):
+        options = {k: v for k, v in margin.items() if k != "name"}
         self.labels, self.enhancement = labels, enhancement
         thetas = [[angle(x, nearest(x, w)) for w in W] for x in X]
-        self.point = Point(thetas, [norm(x) for x in X], labels, margin_state or {}, generator)
+        self.point = Point(thetas, [norm(x) for x in X], labels, margin_state or {}, generator, step)
         self.margin = slow_margin(margin["name"])(options, self.point)
         self.offsets = None
         if margin.get("margin_gradient") == "straight_through":
@@ -111,7 +96,7 @@ class Twin:
         if enhancement is not None:
             gate = enhancement["gate"]
             self.frozen = [
-                (self.margin.prefactor(i, s.scale), slow_gate(gate, s, state, y))
+                (self.margin.prefactor(i, s.scale), slow_gate(gate["name"])(gate, s, state, y))
                 for i, (s, y) in enumerate(zip(self.samples(X, W), labels, strict=True))
             ]
 

@@ -21,10 +21,10 @@ each_margin = pytest.mark.parametrize("block", margins_and_choices(), ids=label_
 
 
 def psi_of(block, norm=30.0):
-    """ψ of a sample of a stated norm, before any batch has moved a margin's state."""
+    """ψ of a sample of a stated norm, late in training but before any batch has moved a margin's state."""
     made = Margin(block).double()
     sample = torch.tensor([0.5]).double(), torch.tensor([norm]).double(), torch.tensor([0])
-    values = made.values(MarginInput(*sample, made.state, Moment(0, 0)))
+    values = made.values(MarginInput(*sample, made.state, Moment(10**6, 0)))
     return lambda theta: made.psi(theta, theta.cos(), values)
 
 
@@ -35,7 +35,7 @@ def conventions(name, **given):
 @each_margin
 def test_traits_are_declared(block):
     traits = MARGINS.get(block["name"]).traits
-    assert traits["logits"] in ("cosine", "inner")
+    assert traits["logits"] in ("cosine", "inner", "norm")
     assert traits["angular"] == ("margin_gradient" in block)
     assert ("s" in block) == (traits["logits"] == "cosine") or "cost" in traits or "scale" in traits
 

@@ -9,6 +9,15 @@ margin_gradient = Option(
     "true",
     "true: back-propagate through ψ; straight_through: the value of ψ with the gradient of cos θ",
     choices=("true", "straight_through"),
+    named=True,
+)
+
+negative_gradient = Option(
+    "negative_gradient",
+    "true",
+    "true: back-propagate through what the other classes' cosines become; straight_through: with their own gradient",
+    choices=("true", "straight_through"),
+    named=True,
 )
 
 fallback = Option(
@@ -16,6 +25,7 @@ fallback = Option(
     "monotone",
     "past θ + m > π: monotone continues without a jump, legacy drops by m·sin m as the released codes do",
     choices=("monotone", "legacy"),
+    named=True,
 )
 
 

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     angular=True,
     logits="cosine",
 )
-def psi(theta: Tensor, *, m: float, fallback: str) -> Tensor:
-    """cos(θ + m) while θ + m ≤ π. theta: (B,), m: radians.
+def psi(theta: Tensor, *, m: float | Tensor, fallback: str) -> Tensor:
+    """cos(θ + m) while θ + m ≤ π. theta: (B,), m: one for all or (B,), radians.
 
     Past that, where the paper is silent and the cosine would rise again: cos θ − (1 − cos m), which continues without a
     jump, or with ``legacy`` cos θ − m·sin m. Both are non-increasing only for m ≤ π/2.
     """
-    drop = 1 - math.cos(m) if fallback == "monotone" else m * math.sin(m)
+    cosine, sine = (math.cos(m), math.sin(m)) if isinstance(m, float) else (m.cos(), m.sin())
+    drop = 1 - cosine if fallback == "monotone" else m * sine
     return (theta + m).cos().where(theta + m <= math.pi, theta.cos() - drop)

@@ -22,6 +22,6 @@ if TYPE_CHECKING:
     angular=False,
     logits="cosine",
 )
-def psi(theta: Tensor, *, m: float) -> Tensor:
-    """cos θ − m. theta: (B,), radians; m: a cosine, no unit."""
+def psi(theta: Tensor, *, m: float | Tensor) -> Tensor:
+    """cos θ − m. theta: (B,), radians; m: a cosine, no unit, one for all or (B,)."""
     return theta.cos() - m

@@ -24,7 +24,8 @@ def start() -> dict[str, Tensor]:
 
 def update(batch: MarginInput, *, rate: float) -> None:
     """t follows the batch's mean cos θ_y, eq. 7, before the batch's loss is computed, as in the authors' code."""
-    batch.state["t"].lerp_(batch.cosine.mean(), rate)
+    t = batch.state["t"]
+    t.lerp_(batch.cosine.mean().to(t.dtype), rate)
 
 
 def negative(cosines: Tensor, target: Target) -> Tensor:

@@ -13,18 +13,19 @@ from dataclasses import dataclass, field
 @dataclass
 class Point:
     """A batch: ``theta[i][j]`` of sample i to class j, ``norm[i]`` = ‖x_i‖, ``labels``, the margin's state before the
-    batch (lists and floats), and ``generator(use)``, the stream of the step."""
+    batch (lists and floats), the step and ``generator(use)``, its stream."""
 
     theta: list[list[float]]
     norm: list[float]
     labels: list[int]
     state: dict
     generator: object = None
+    step: int | None = None
     after: dict = field(default_factory=dict)
 
 
 class SlowMargin:
-    """``options``: all that a suite gives but ``margin_gradient``. ``point.after`` gets the state after the batch."""
+    """``options``: all that a suite gives. ``point.after`` gets the state after the batch."""
 
     def __init__(self, options, point):
         self.options, self.point = options, point

@@ -1,0 +1,1 @@
+"""Li-ArcFace and a gate, for face-margin-bench."""

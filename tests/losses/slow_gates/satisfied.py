@@ -1,0 +1,2 @@
+def slow(gate, sample, state, label):
+    return float(sample.satisfied)

@@ -1,0 +1,1 @@
+from slow_margins.arcface import Slow  # noqa: F401
