@@ -25,7 +25,7 @@ def everything_is_stated(spec):
         number = option.type in (int, float)
         assert option.source or not number, f"{option.name}: no source for {option.default}"
         assert not option.unit or re.match(UNITS, option.unit), f"{option.name}: unit {option.unit!r}"
-        is_angle = number and re.search(r"\b(angle|angular|θ)\b", option.doc) and "factor" not in option.doc
+        is_angle = number and re.search(r"\b(angle|angular)\b", option.doc) and "factor" not in option.doc
         assert not is_angle or "radian" in option.unit, f"{option.name}: an angle without its unit, radians"
         assert option.check(option.default) == option.default
 
