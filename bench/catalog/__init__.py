@@ -15,6 +15,7 @@ MARGINS = Registry(
     ``start(*, classes) -> {name: tensor}``: buffers, and ``learned``: likewise, but trained;
     ``update(batch, *, log_sum_exp: LogSumExp)``: lets buffers follow a training batch, in place, before its loss;
     ``draws``: whether ``values`` draws at random, from the step's own stream;
+    ``check(**options) -> [(option, mistake)]``: what no single option shows;
     ``flat() -> radians``: the angle from which on ψ is constant, so that it does not pull;
     ``scale``: the name of the buffer that holds s; ``subcentres``: the option that holds their number;
     ``regulariser(batch) -> (B,)``: added to the loss;

@@ -25,12 +25,12 @@ def step(real, x, labels, *, at=0, autocast=False):
 
 
 def batch(real, *, size=16, seed=0):
-    """Embeddings at angles from .1 to 3.1 to their own centres, norms from .1 to 200, labels that miss a class."""
+    """Angles from .1 to 3.1 to the own centres and norms from .1 to 200, in no order; labels that miss a class."""
     centres = real.centres.detach().reshape(len(real.centres), -1, real.centres.shape[-1])[:, 0]
+    draw = generator(seed)
     labels = torch.arange(size) % max(1, len(centres) - 1)
-    angles = torch.linspace(0.1, 3.1, size, dtype=centres.dtype)
-    order = torch.randperm(size, generator=generator(seed))
-    norms = torch.logspace(-1, math.log10(200), size, dtype=centres.dtype)[order]
+    angles = torch.linspace(0.1, 3.1, size, dtype=centres.dtype)[torch.randperm(size, generator=draw)]
+    norms = torch.logspace(-1, math.log10(200), size, dtype=centres.dtype)[torch.randperm(size, generator=draw)]
     return at_angle(centres[labels], angles, seed=seed + 1) * norms[:, None], labels
 
 
