@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.catalog import MARGINS
+from bench.errors import BenchError
 from bench.losses.angles import slope
 from bench.losses.product import Reduction
 from bench.losses.resolve import resolve
@@ -50,10 +51,16 @@ class Margin(nn.Module):
         self._true_gradient = self._traits["angular"] and through_psi
         self._options = options
         for name, value in self._call("start", classes=classes).items():
+            self._free(name)
             self.register_buffer(name, value)
         for name, value in self._call("learned", classes=classes).items():
+            self._free(name)
             self.register_parameter(name, nn.Parameter(value))
         self._s = 1.0 if "cost" in self._traits or self.logits != "cosine" else float(options.get("s", 1.0))
+
+    def _free(self, name: str) -> None:
+        if hasattr(self, name):
+            raise BenchError(f"margin {self.spec.name!r}: a state cannot be called {name!r}, which is taken")
 
     def _call(self, trait: str, *given: Any, **more: Any) -> Any:
         """One of the margin's functions with those options that it names; an empty dict where it has none."""

@@ -36,14 +36,14 @@ def parse_grid(
     excludes: list[tuple[Location, dict[str, Any]]] = []
     mistakes: list[tuple[Location, str]] = []
 
-    def axis(name: str, values: Any, at: Location) -> Axis | None:
+    def axis(name: str, values: Any, at: Location, *, alone: bool) -> Axis | None:
         if not isinstance(values, list):
             mistakes.append((at, f"must be a list of values, found {values!r}"))
         elif not values:
             mistakes.append((at, "has no value, so the grid has zero runs"))
         else:
             repeated = [v for i, v in enumerate(values) if v in values[:i]]
-            if repeated:
+            if repeated and alone:
                 mistakes.append((at, f"holds {repeated[0]!r} twice"))
             return Axis(tuple(str(name).split(".")), tuple(values), at)
         return None
@@ -55,12 +55,15 @@ def parse_grid(
                 if not isinstance(group, Mapping) or not group:
                     mistakes.append((at, f"a zip group maps dotted fields to lists of one length, found {group!r}"))
                     continue
-                axes = [a for name, values in group.items() if (a := axis(name, values, (*at, name)))]
+                axes = [a for name, values in group.items() if (a := axis(name, values, (*at, name), alone=False))]
                 lengths = {a.name: len(a.values) for a in axes}
                 if len(set(lengths.values())) > 1:
                     sizes = ", ".join(f"{n}: {length}" for n, length in lengths.items())
                     mistakes.append((at, f"the lists of a zip group must have one length, found {sizes}"))
                 elif axes:
+                    points = list(zip(*(a.values for a in axes), strict=True))
+                    if repeated := [i for i, point in enumerate(points) if point in points[:i]]:
+                        mistakes.append((at, f"its point {repeated[0] + 1} is there twice"))
                     groups.append(axes)
         elif key == "exclude":
             for index, pattern in enumerate(value if isinstance(value, list) else [value]):
@@ -69,7 +72,7 @@ def parse_grid(
                     mistakes.append((at, f"a pattern maps dotted fields to values, found {pattern!r}"))
                 else:
                     excludes.append((at, dict(pattern)))
-        elif (a := axis(key, value, ("grid", key))) is not None:
+        elif (a := axis(key, value, ("grid", key), alone=True)) is not None:
             groups.append([a])
     seen: dict[str, Location] = {}
     for a in itertools.chain.from_iterable(groups):

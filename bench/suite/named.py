@@ -71,6 +71,9 @@ def loss_problems(cell: Cell) -> list[tuple[Location, str]]:
     if term is not None and term.schedule.name == "after_epoch" and term.schedule.epoch >= cell.recipe.epochs:
         problem = f"must be below recipe.epochs ({cell.recipe.epochs}), found {term.schedule.epoch}"
         found.append((("enhancement", "schedule", "epoch"), problem))
+    if term is not None and term.schedule.name == "linear" and term.schedule.epochs > cell.recipe.epochs:
+        problem = f"must be at most recipe.epochs ({cell.recipe.epochs}), or λ is never reached"
+        found.append((("enhancement", "schedule", "epochs"), f"{problem}, found {term.schedule.epochs:g}"))
     for i, added in enumerate(cell.terms.root):
         if (problem := term_problem(margin, cell.margin.options, TERMS.get(added.name))) is not None:
             found.append((("terms", i), problem))

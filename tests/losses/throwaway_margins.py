@@ -121,11 +121,6 @@ def bend(theta, *, m):
     return (theta + m).clamp(max=torch.pi).cos()
 
 
-def bend_is_flat(*, m):
-    """From here on."""
-    return torch.pi - m
-
-
 def start_scale(*, classes):
     return {"now": torch.tensor(8.0 + classes)}
 
@@ -135,9 +130,7 @@ def follow_scale(batch, *, log_sum_exp, base):
 
 
 angle = Option("m", 0.3, "margin on the angle", "radians", source="none", minimum=0, maximum=1.5)
-negatives = spec(
-    "t_negatives", bend, angle, number("w", 1.2, minimum=1), negative=harder, angular=True, flat=bend_is_flat
-)
+negatives = spec("t_negatives", bend, angle, number("w", 1.2, minimum=1), negative=harder, angular=True)
 subcentres = spec("t_subcentres", lowered, number("m", 0.2), number("k", 2, minimum=1), subcentres="k")
 scales = spec("t_scales", plain, number("base", 5.0, above=0), start=start_scale, update=follow_scale, scale="now")
 norms = spec("t_norms", lowered, number("m", 0.2), logits="norm")

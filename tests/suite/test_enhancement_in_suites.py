@@ -87,6 +87,11 @@ def run_id(folder: Path, text: str) -> str:
             "suite.yaml:8: enhancement.schedule.epoch: must be below recipe.epochs (3), found 3",
         ),
         (
+            "{name: linear, epochs: 3.5}",
+            "suite.yaml:8: enhancement.schedule.epochs: must be at most recipe.epochs (3), or λ is never reached, "
+            "found 3.5",
+        ),
+        (
             "{name: linear, epochs: 0}",
             "suite.yaml:8: enhancement.schedule.epochs: Input should be greater than 0, found 0",
         ),

@@ -96,6 +96,7 @@ repot: {}
     ("text", "field", "words"),
     [
         (BASE + "seeds: [1, 1]\n", "seeds", "twice"),
+        (BASE + "grid: {zip: {recipe.epochs: [1, 2, 1], recipe.batch: [8, 8, 8]}}\n", "grid.zip", "point 3 is there"),
         (BASE + "seeds: 0\n", "seeds", "at least 1 item"),
         (BASE + "margin: arcface\n", "margin", "given twice"),
         (BASE + "grid: {mragin: [arcface]}\n", "grid.mragin", "did you mean 'margin'?"),
