@@ -9,7 +9,7 @@ from loss_heads import enhancement, generator, head, label_of, margin, margins_a
 from torch import nn
 from torch.testing import assert_close
 
-from bench.losses.sampling import step_classes
+from bench.losses.sampling import StepCentres, step_classes
 from bench.losses.term import AddedTerm
 
 classes, embedding = 12, 5
@@ -66,9 +66,15 @@ def test_all_other_classes_are_equally_likely():
 
 def test_labels_of_other_processes_bring_no_class():
     """A label of −1 neither adds a class nor changes which of the others are drawn."""
-    drawn = [step_classes(torch.tensor(own), 40, 0.25, generator(9)).tolist() for own in ([5, -1, -1], [5, 5, 5])]
-    assert drawn[0] == drawn[1]
-    assert len(drawn[0]) == 10
+    for seed in range(10):
+        some, all_ = (step_classes(torch.tensor(own), 40, 0.25, generator(seed)) for own in ([5, -1, -1], [5, 5, 5]))
+        assert torch.equal(some, all_)
+        assert len(some) == 10
+    _, centres = batch()
+    step = StepCentres(centres, 0.5)
+    rows = step.take(centres, torch.tensor([-1, 7, 3]), generator(0))
+    assert rows[0] == -1
+    assert step.rows[rows[1:]].tolist() == [7, 3]
 
 
 @each_margin
