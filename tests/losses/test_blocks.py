@@ -108,23 +108,30 @@ def allocations(*, block, embedding, batch, share=1.0):
     x = torch.randn(batch, embedding, generator=generator(0)).requires_grad_()
     with Allocations() as made:
         real(x, torch.arange(batch), step=0).loss.backward()
-    return made.numbers
+    return made
 
 
 def test_with_blocks_the_logits_are_never_whole():
     """64 samples, 1,000 classes, blocks of 50: nothing is larger than a block or, at 4 a class, the gradient."""
-    assert max(allocations(block=50, embedding=4, batch=64)) == 1000 * 4
-    assert max(allocations(block=50, embedding=4, batch=64, share=0.5)) == 64 * 50
-    assert max(allocations(block=None, embedding=4, batch=64)) == 64 * 1000
+    assert max(allocations(block=50, embedding=4, batch=64).numbers) == 1000 * 4
+    assert max(allocations(block=50, embedding=4, batch=64, share=0.5).numbers) == 64 * 50
+    assert max(allocations(block=None, embedding=4, batch=64).numbers) == 64 * 1000
 
 
 @pytest.mark.parametrize("block", [None, 50])
 def test_the_gradient_is_the_one_copy_of_all_centres(block):
-    made = allocations(block=block, embedding=256, batch=8)
+    made = allocations(block=block, embedding=256, batch=8).numbers
     assert [number for number in made if number >= 1000 * 256] == [1000 * 256]
 
 
 def test_the_logits_are_made_once_where_chunks_are_small(monkeypatch):
     monkeypatch.setattr("bench.losses.product.CHUNK", 4096)
-    made = allocations(block=None, embedding=4, batch=64)
+    made = allocations(block=None, embedding=4, batch=64).numbers
     assert [number for number in made if number >= 64 * 1000] == [64 * 1000]
+
+
+def test_blocks_multiply_once_more_and_the_whole_does_not():
+    """To the products, to the embeddings' gradient and to the centres'; with 20 blocks twice to the products."""
+    assert allocations(block=None, embedding=4, batch=64).products == 3
+    assert allocations(block=1000, embedding=4, batch=64).products == 3
+    assert allocations(block=50, embedding=4, batch=64).products == 20 * 4
