@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
 from bench.scheduling.jobs import Event, Job
+from bench.scheduling.leases import Lease, take
 from bench.store import Store
 
 if TYPE_CHECKING:
@@ -30,18 +31,32 @@ class PrunedError(BenchError):
     """The search gave this run up."""
 
 
+class TakenOverError(BenchError):
+    """Somebody else took this run over because its process seemed gone."""
+
+
 def run_job(job: Job, device: str, send: Send, stop: Callable[[], bool], ask: Ask = lambda: None) -> None:
     """Does every run of a job. A run that fails is recorded and told, and the next goes on.
 
-    The same training may stand there several times, with other tests; if it fails it is not tried for the others.
+    A run that another process holds is told as ``elsewhere`` and left to it. The same training may stand there several
+    times, with other tests; if it fails it is not tried for the others.
     """
     store = Store(Path(job.results))
     ended: set[str] = set()
     for run in job.runs:
         if run["run"] in ended:
             continue
+        lease = None
         try:
-            _run(run, store, Path(job.cache), device, _named(run["run"], send), stop, ask if job.ask else None)
+            lease = take(store.run_folder(run["run"]), stale=job.stale.get(run["run"]))
+            if lease is None:
+                ended.add(run["run"])
+                send({"run": run["run"], "kind": "elsewhere"})
+                continue
+            _run(run, store, Path(job.cache), device, _named(run["run"], send), lease, stop, ask if job.ask else None)
+        except TakenOverError:
+            ended.add(run["run"])
+            send({"run": run["run"], "kind": "elsewhere"})
         except Exception as error:
             ended.add(run["run"])
             from bench.training.loop import StoppedError
@@ -54,6 +69,9 @@ def run_job(job: Job, device: str, send: Send, stop: Callable[[], bool], ask: As
             reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
             failure = {"error": reason.strip() or type(error).__name__, "traceback": traceback.format_exc()}
             send({"run": run["run"], "kind": "failed", **record_failure(store, run["run"], failure)})
+        finally:
+            if lease is not None:
+                lease.give_back()
 
 
 def _named(run: str, send: Send) -> Send:
@@ -73,8 +91,8 @@ def record_failure(store: Store, run: str, failure: dict[str, Any]) -> dict[str,
 
 
 def _run(
-    run: dict[str, Any], store: Store, cache: Path, device_name: str, send: Send, stop: Callable[[], bool],
-    ask: Ask | None,
+    run: dict[str, Any], store: Store, cache: Path, device_name: str, send: Send, lease: Lease,
+    stop: Callable[[], bool], ask: Ask | None,
 ) -> None:  # fmt: skip
     from bench.data.packed import open_packed
     from bench.training.environment import make_deterministic, pick_device
@@ -87,7 +105,7 @@ def _run(
     store.clear_failure(key)
     send({"kind": "started"})
     if store.result(key) is None:
-        _train(run, store, images, device, send, stop, ask)
+        _train(run, store, images, device, send, lease, stop, ask)
     missing = {n: e for n, e in run["evaluations"].items() if store.evaluation(key, e) is None}
     if missing:
         _evaluate(run, store, cache, images, device, missing, send)
@@ -95,7 +113,7 @@ def _run(
 
 
 def _train(
-    run: dict[str, Any], store: Store, images: PackedImages, device: torch.device, send: Send,
+    run: dict[str, Any], store: Store, images: PackedImages, device: torch.device, send: Send, lease: Lease,
     stop: Callable[[], bool], ask: Ask | None,
 ) -> None:  # fmt: skip
     from safetensors.torch import save
@@ -119,13 +137,20 @@ def _train(
             if ask is not None and ask() == "prune":
                 raise PrunedError("pruned")
 
+    def asked_to_stop() -> bool:
+        if lease.lost:
+            raise TakenOverError(f"run {key} was taken over by another process")
+        return stop()
+
     validate = make_validation(images, held_out, config, device) if len(held_out) else None
     checkpoint = store.checkpoint_folder(key) / "training.safetensors"
     training = Training(
         config, images, rows, relabel(images.labels[rows]),
-        device=device, checkpoint=checkpoint, tell=tell, stop=stop, validate=validate,
+        device=device, checkpoint=checkpoint, tell=tell, stop=asked_to_stop, validate=validate,
     )  # fmt: skip
     trained = training.run()
+    if not lease.held():
+        raise TakenOverError(f"run {key} was taken over by another process")
     weights = {name: tensor.cpu().contiguous() for name, tensor in trained.backbone.state_dict().items()}
     centres = {name: tensor.cpu().contiguous() for name, tensor in trained.head.state_dict().items()}
     content = save(weights)
