@@ -120,6 +120,7 @@ def _train(
 
     from bench.scheduling.validation import make_validation
     from bench.store import write_bytes
+    from bench.training.checkpoint import remove_checkpoint
     from bench.training.environment import environment, execution_class
     from bench.training.loop import Training, relabel, split_identities
 
@@ -175,7 +176,7 @@ def _train(
             "selected_epoch": trained.selected_epoch,
         },
     )
-    checkpoint.unlink(missing_ok=True)
+    remove_checkpoint(checkpoint)
 
 
 def _evaluate(
