@@ -26,7 +26,7 @@ def previous(path: Path) -> Path:
 
 
 def save_checkpoint(path: Path, tensors: Tensors, state: dict[str, Any]) -> None:
-    """Writes tensors and a JSON state whole or not at all; the checkpoint that stood there is kept as the one before."""
+    """Writes tensors and a JSON state whole or not at all; what stood there is kept as the checkpoint before."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(state, sort_keys=True)
     content = save(plain, {"state": text, "sha256": _checksum(plain, text)})
@@ -67,7 +67,7 @@ def _checksum(tensors: Tensors, state: str) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 
