@@ -66,7 +66,7 @@ def _freed(waiting: Iterable[PlannedRun], store: Store, watch: Watch) -> dict[st
 
 
 def local_executor(block: ExecutorBlock, threads: int) -> LocalProcesses:
-    return LocalProcesses(make_slots(block, threads=threads), retries=block.retries)
+    return LocalProcesses(make_slots(block, threads=threads), retries=block.retries, hang_seconds=block.hang_seconds)
 
 
 def make_jobs(

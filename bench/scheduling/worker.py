@@ -190,6 +190,7 @@ def _evaluate(
     config, key = run["config"], run["run"]
     backbone, head = load_trained(store, key, config, device)
     for name, evaluation in missing.items():
+        send({"kind": "evaluating", "protocol": name})
         if name == "train":
             rows, _ = split_identities(images.labels, config["validation"])
             record, arrays = evaluate_training(
