@@ -11,9 +11,10 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
 
+from bench.scheduling.failures import record_failure
 from bench.scheduling.jobs import Event, Job, OnEvent
 from bench.scheduling.slots import Slot
-from bench.scheduling.worker import record_failure, serve
+from bench.scheduling.worker import serve
 from bench.store import Store
 
 Serve = Callable[[Connection, str, str | None], None]
@@ -111,7 +112,11 @@ class LocalProcesses:
                     on_event({"run": job.runs[0]["run"], "kind": "retry", "error": how})
                 else:
                     for run in job.runs:
-                        failure = {"error": f"{how}, {deaths[job.name]} times", "traceback": ""}
+                        failure = {
+                            "reason": "hang" if worker.hung else "death",
+                            "error": f"{how}, {deaths[job.name]} times",
+                            "traceback": "",
+                        }
                         kept = record_failure(Store(Path(job.results)), run["run"], failure)
                         on_event({"run": run["run"], "kind": "failed", **kept})
             replacement = start(worker.slot)

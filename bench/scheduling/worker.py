@@ -6,13 +6,13 @@ import hashlib
 import os
 import signal
 import threading
-import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
+from bench.scheduling.failures import failure_of, record_failure
 from bench.scheduling.jobs import Event, Job
 from bench.scheduling.leases import Lease, take
 from bench.store import Store
@@ -66,8 +66,7 @@ def run_job(job: Job, device: str, send: Send, stop: Callable[[], bool], ask: As
                 store.append_event(run["run"], {"kind": kind})
                 send({"run": run["run"], "kind": kind})
                 continue
-            reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-            failure = {"error": reason.strip() or type(error).__name__, "traceback": traceback.format_exc()}
+            failure = failure_of(error, run["config"])
             send({"run": run["run"], "kind": "failed", **record_failure(store, run["run"], failure)})
         finally:
             if lease is not None:
@@ -76,18 +75,6 @@ def run_job(job: Job, device: str, send: Send, stop: Callable[[], bool], ask: As
 
 def _named(run: str, send: Send) -> Send:
     return lambda event: send({"run": run, **event})
-
-
-def record_failure(store: Store, run: str, failure: dict[str, Any]) -> dict[str, Any]:
-    """Keeps the reason and traceback of a failed run; where even that cannot be written, the reason still returns."""
-    try:
-        store.write_failure(run, failure)
-        with store.log_path(run).open("a", encoding="utf-8") as log:
-            log.write(failure["traceback"] + "\n")
-        store.append_event(run, {"kind": "failed", "error": failure["error"]})
-    except (BenchError, OSError):
-        pass
-    return {"error": failure["error"]}
 
 
 def _run(
