@@ -81,5 +81,9 @@ class Live:
             eta = f", about {left / 60:.1f} min left" if finished < self.total else ""
             of = f"/{self.total}" if self.total else ""  # a search does not know beforehand
             self.console.print(f"[{finished}{of}] {kind} {run} {name}{reason}{eta}", markup=False)
+        elif kind == "warning":
+            self.console.print(f"warning: {run} {name}: {event['text']}", markup=False)
+        elif kind == "elsewhere":
+            self.console.print(f"another process works at {run} {name}; waiting for it", markup=False)
         elif kind == "retry":
             self.console.print(f"again: {run} {name}: {event['error']}", markup=False)

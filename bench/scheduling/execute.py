@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing as mp
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
 
+from bench.scheduling.failures import record_failure
 from bench.scheduling.jobs import Event, Job, OnEvent
 from bench.scheduling.slots import Slot
-from bench.scheduling.worker import record_failure, serve
+from bench.scheduling.worker import serve
 from bench.store import Store
 
 Serve = Callable[[Connection, str, str | None], None]
@@ -53,17 +55,21 @@ class _Worker:
     process: Any
     pipe: Connection
     job: Job | None = None
+    heard: float = 0.0
+    hung: bool = False
 
 
 @dataclass(frozen=True)
 class LocalProcesses:
     """One warm process a slot. A process that dies is replaced; its job is tried again at most ``retries`` times.
 
+    One that has a job and says nothing for ``hang_seconds`` (None: however long) is killed, and so counts as dead.
     On Ctrl-C every worker checkpoints and leaves, then KeyboardInterrupt goes on.
     """
 
     slots: Sequence[Slot]
     retries: int = 1
+    hang_seconds: float | None = None
     main: Serve = serve
 
     def run(self, jobs: Iterator[Job], on_event: OnEvent) -> None:
@@ -90,23 +96,27 @@ class LocalProcesses:
                 worker.pipe.send(message)
 
         def hand_out(worker: _Worker) -> None:
-            worker.job = next_job()
+            worker.job, worker.heard = next_job(), time.monotonic()
             if worker.job is not None:
                 tell(worker, worker.job)
 
         def buried(worker: _Worker) -> None:
             """The process died: its job goes back, or is recorded as failed."""
             worker.process.join()
-            job, code = worker.job, worker.process.exitcode
+            job, how = worker.job, self._death(worker)
             workers.remove(worker)
             if job is not None:
                 deaths[job.name] = deaths.get(job.name, 0) + 1
                 if deaths[job.name] <= self.retries:
                     again.append(job)
-                    on_event({"run": job.runs[0]["run"], "kind": "retry", "error": _death(code)})
+                    on_event({"run": job.runs[0]["run"], "kind": "retry", "error": how})
                 else:
                     for run in job.runs:
-                        failure = {"error": f"{_death(code)}, {deaths[job.name]} times", "traceback": ""}
+                        failure = {
+                            "reason": "hang" if worker.hung else "death",
+                            "error": f"{how}, {deaths[job.name]} times",
+                            "traceback": "",
+                        }
                         kept = record_failure(Store(Path(job.results)), run["run"], failure)
                         on_event({"run": run["run"], "kind": "failed", **kept})
             replacement = start(worker.slot)
@@ -119,7 +129,7 @@ class LocalProcesses:
                 if job is None:
                     break
                 worker = start(slot)
-                worker.job = job
+                worker.job, worker.heard = job, time.monotonic()
                 workers.append(worker)
                 tell(worker, job)
             while any(worker.job is not None for worker in workers):
@@ -130,14 +140,28 @@ class LocalProcesses:
                     except (EOFError, OSError):
                         buried(worker)
                         continue
+                    worker.heard = time.monotonic()
                     if event["kind"] == "idle":
                         hand_out(worker)
                         continue
                     answer = on_event(event)
                     if event["kind"] == "epoch" and worker.job is not None and worker.job.ask:
                         tell(worker, answer or "go on")
+                for worker in [w for w in workers if w.job is not None and self._hangs(w)]:
+                    worker.hung = True
+                    worker.process.kill()  # its pipe will say so
         finally:
             self._dismiss(workers)
+
+    def _hangs(self, worker: _Worker) -> bool:
+        return self.hang_seconds is not None and time.monotonic() - worker.heard > self.hang_seconds
+
+    def _death(self, worker: _Worker) -> str:
+        if worker.hung:
+            return f"the worker process said nothing for {self.hang_seconds:g} s and was killed"
+        code = worker.process.exitcode
+        how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        return f"the worker process died ({how})"
 
     @staticmethod
     def _dismiss(workers: list[_Worker]) -> None:
@@ -155,8 +179,3 @@ class LocalProcesses:
                 worker.process.kill()
                 worker.process.join()
             worker.pipe.close()
-
-
-def _death(code: int | None) -> str:
-    how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-    return f"the worker process died ({how})"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 Event = dict[str, Any]
@@ -12,12 +12,16 @@ Verdict = str  # "go on" or "prune"
 
 @dataclass(frozen=True)
 class Job:
-    """A group of runs that share their data, usually of one; ``ask``: wait for a verdict after every epoch."""
+    """A group of runs that share their data, usually of one.
+
+    ``ask``: wait for a verdict after every epoch. ``stale``: the marks of leases, by run, that may be taken over.
+    """
 
     runs: tuple[dict[str, Any], ...]
     results: str
     cache: str
     ask: bool = False
+    stale: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

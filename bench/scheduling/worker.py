@@ -6,14 +6,15 @@ import hashlib
 import os
 import signal
 import threading
-import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
+from bench.scheduling.failures import failure_of, record_failure
 from bench.scheduling.jobs import Event, Job
+from bench.scheduling.leases import Lease, take
 from bench.store import Store
 
 if TYPE_CHECKING:
@@ -30,18 +31,32 @@ class PrunedError(BenchError):
     """The search gave this run up."""
 
 
+class TakenOverError(BenchError):
+    """Somebody else took this run over because its process seemed gone."""
+
+
 def run_job(job: Job, device: str, send: Send, stop: Callable[[], bool], ask: Ask = lambda: None) -> None:
     """Does every run of a job. A run that fails is recorded and told, and the next goes on.
 
-    The same training may stand there several times, with other tests; if it fails it is not tried for the others.
+    A run that another process holds is told as ``elsewhere`` and left to it. The same training may stand there several
+    times, with other tests; if it fails it is not tried for the others.
     """
     store = Store(Path(job.results))
     ended: set[str] = set()
     for run in job.runs:
         if run["run"] in ended:
             continue
+        lease = None
         try:
-            _run(run, store, Path(job.cache), device, _named(run["run"], send), stop, ask if job.ask else None)
+            lease = take(store.run_folder(run["run"]), stale=job.stale.get(run["run"]))
+            if lease is None:
+                ended.add(run["run"])
+                send({"run": run["run"], "kind": "elsewhere"})
+                continue
+            _run(run, store, Path(job.cache), device, _named(run["run"], send), lease, stop, ask if job.ask else None)
+        except TakenOverError:
+            ended.add(run["run"])
+            send({"run": run["run"], "kind": "elsewhere"})
         except Exception as error:
             ended.add(run["run"])
             from bench.training.loop import StoppedError
@@ -51,30 +66,20 @@ def run_job(job: Job, device: str, send: Send, stop: Callable[[], bool], ask: As
                 store.append_event(run["run"], {"kind": kind})
                 send({"run": run["run"], "kind": kind})
                 continue
-            reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-            failure = {"error": reason.strip() or type(error).__name__, "traceback": traceback.format_exc()}
+            failure = failure_of(error, run["config"])
             send({"run": run["run"], "kind": "failed", **record_failure(store, run["run"], failure)})
+        finally:
+            if lease is not None:
+                lease.give_back()
 
 
 def _named(run: str, send: Send) -> Send:
     return lambda event: send({"run": run, **event})
 
 
-def record_failure(store: Store, run: str, failure: dict[str, Any]) -> dict[str, Any]:
-    """Keeps the reason and traceback of a failed run; where even that cannot be written, the reason still returns."""
-    try:
-        store.write_failure(run, failure)
-        with store.log_path(run).open("a", encoding="utf-8") as log:
-            log.write(failure["traceback"] + "\n")
-        store.append_event(run, {"kind": "failed", "error": failure["error"]})
-    except (BenchError, OSError):
-        pass
-    return {"error": failure["error"]}
-
-
 def _run(
-    run: dict[str, Any], store: Store, cache: Path, device_name: str, send: Send, stop: Callable[[], bool],
-    ask: Ask | None,
+    run: dict[str, Any], store: Store, cache: Path, device_name: str, send: Send, lease: Lease,
+    stop: Callable[[], bool], ask: Ask | None,
 ) -> None:  # fmt: skip
     from bench.data.packed import open_packed
     from bench.training.environment import make_deterministic, pick_device
@@ -87,7 +92,7 @@ def _run(
     store.clear_failure(key)
     send({"kind": "started"})
     if store.result(key) is None:
-        _train(run, store, images, device, send, stop, ask)
+        _train(run, store, images, device, send, lease, stop, ask)
     missing = {n: e for n, e in run["evaluations"].items() if store.evaluation(key, e) is None}
     if missing:
         _evaluate(run, store, cache, images, device, missing, send)
@@ -95,13 +100,14 @@ def _run(
 
 
 def _train(
-    run: dict[str, Any], store: Store, images: PackedImages, device: torch.device, send: Send,
+    run: dict[str, Any], store: Store, images: PackedImages, device: torch.device, send: Send, lease: Lease,
     stop: Callable[[], bool], ask: Ask | None,
 ) -> None:  # fmt: skip
     from safetensors.torch import save
 
     from bench.scheduling.validation import make_validation
     from bench.store import write_bytes
+    from bench.training.checkpoint import remove_checkpoint
     from bench.training.environment import environment, execution_class
     from bench.training.loop import Training, relabel, split_identities
 
@@ -119,13 +125,20 @@ def _train(
             if ask is not None and ask() == "prune":
                 raise PrunedError("pruned")
 
+    def asked_to_stop() -> bool:
+        if lease.lost:
+            raise TakenOverError(f"run {key} was taken over by another process")
+        return stop()
+
     validate = make_validation(images, held_out, config, device) if len(held_out) else None
     checkpoint = store.checkpoint_folder(key) / "training.safetensors"
     training = Training(
         config, images, rows, relabel(images.labels[rows]),
-        device=device, checkpoint=checkpoint, tell=tell, stop=stop, validate=validate,
+        device=device, checkpoint=checkpoint, tell=tell, stop=asked_to_stop, validate=validate,
     )  # fmt: skip
     trained = training.run()
+    if not lease.held():
+        raise TakenOverError(f"run {key} was taken over by another process")
     weights = {name: tensor.cpu().contiguous() for name, tensor in trained.backbone.state_dict().items()}
     centres = {name: tensor.cpu().contiguous() for name, tensor in trained.head.state_dict().items()}
     content = save(weights)
@@ -150,7 +163,7 @@ def _train(
             "selected_epoch": trained.selected_epoch,
         },
     )
-    checkpoint.unlink(missing_ok=True)
+    remove_checkpoint(checkpoint)
 
 
 def _evaluate(
@@ -164,6 +177,7 @@ def _evaluate(
     config, key = run["config"], run["run"]
     backbone, head = load_trained(store, key, config, device)
     for name, evaluation in missing.items():
+        send({"kind": "evaluating", "protocol": name})
         if name == "train":
             rows, _ = split_identities(images.labels, config["validation"])
             record, arrays = evaluate_training(

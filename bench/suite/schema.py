@@ -211,7 +211,10 @@ class ExecutorBlock(Block):
         None
     )
     share: Annotated[float, Field(gt=0, le=1, description="share of a GPU that a run occupies")] = 1.0
-    retries: Annotated[int, Field(ge=0, le=10, description="tries again when a worker process dies")] = 1
+    retries: Annotated[int, Field(ge=0, le=10, description="tries again when a worker process dies or hangs")] = 1
+    hang_seconds: Annotated[
+        float | None, Field(gt=0, description="a worker that says nothing for so long is killed; null: never")
+    ] = 1800.0
 
 
 class SearchBlock(Block):

@@ -32,6 +32,7 @@ from bench.training.optimise import learning_rate, make_optimiser, strength_shar
 from bench.training.rows import train_rows
 
 CHECKPOINT_SECONDS = 20.0
+CHECKPOINT_SHARE = 0.01  # of the time at most, so that large models checkpoint less often
 FINITE_CHECK_STEPS = 20  # on an accelerator: looking at the loss makes the host wait
 METERS = ("loss", "base", "term", "strength", "target_angle", "posterior")
 
@@ -105,6 +106,7 @@ class Training:
     def run(self) -> Trained:
         """Trains the remaining epochs. Raises NonFiniteLossError with the step, StoppedError after a checkpoint."""
         saved = told = time.monotonic()
+        took = 0.0
         while self.epoch < self.recipe["epochs"]:
             self.backbone.train()
             self.head.train()
@@ -115,9 +117,10 @@ class Training:
                 if self.stop():
                     self._save(self.seconds + now - begun)
                     raise StoppedError(f"stopped in epoch {self.epoch + 1} at step {self.step}")
-                if now - saved > CHECKPOINT_SECONDS:
+                if now - saved > max(CHECKPOINT_SECONDS, took / CHECKPOINT_SHARE):
                     self._save(self.seconds + now - begun)
-                    saved = now
+                    saved = time.monotonic()
+                    took = saved - now
                 if now - told > 1.0:
                     told = now
                     rate = (self.step - first) * self.batches.size / (now - begun)
@@ -231,7 +234,7 @@ class Training:
         save_checkpoint(self.checkpoint, tensors, state)
 
     def _resume(self) -> None:
-        found = load_checkpoint(self.checkpoint)
+        found = load_checkpoint(self.checkpoint, lambda problem: self.tell({"kind": "warning", "text": problem}))
         if found is None:
             return
         tensors, state = found

@@ -142,6 +142,28 @@ def test_lists_and_schema_need_no_data(place, what):
     assert "properties" in json.loads(bench(place, "schema").stdout)
 
 
+def test_two_commands_at_once_train_every_run_once_and_both_print_the_whole_table(place, ran):
+    folder, root, cache = place
+    text = SUITE.replace("name: tiny", "name: twice").replace("[0, 0.1]", "[0, 0.1, 0.2, 0.3]")
+    suite = write_suite(folder / "twice.yaml", root, text.replace("epochs: 2", "epochs: 6"))
+    words = [sys.executable, "-m", "bench", "run", str(suite), "--no-track", "--results", "shared"]
+    environment = {"PATH": "", "BENCH_CACHE": str(cache), "HOME": str(folder), "OMP_NUM_THREADS": "1"}
+    both = [
+        subprocess.Popen(words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=240) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert said[0][0].splitlines()[:8] == said[1][0].splitlines()[:8]
+    for path in (folder / "shared" / "runs").glob("*/events.jsonl"):
+        told = [json.loads(line) for line in path.read_text().splitlines()]
+        assert [event["epoch"] for event in told if event["kind"] == "epoch"] == [1, 2, 3, 4, 5, 6]
+        assert len([event for event in told if event["kind"] == "evaluated"]) == 4
+    bench(place, "run", suite, "--no-track", "--results", "alone")
+    assert weights(place, "shared") == weights(place, "alone")
+    assert len(weights(place, "alone")) == 4
+
+
 def test_an_interrupt_checkpoints_and_the_same_command_goes_on_to_the_same_bits(place, ran):
     folder, root, cache = place
     text = SUITE.replace("name: tiny", "name: long").replace("epochs: 2", "epochs: 60")

@@ -20,13 +20,15 @@ def job(name, tmp_path):
 
 
 def fake_main(pipe, device, mask):
-    """Says where it is, works a moment, and dies of signal 9 for a run called ``die``."""
+    """Says where it is, works a moment, dies of signal 9 for a run called ``die``, says no more for one ``hang``."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     while (work := pipe.recv()) is not None:
         name = work.runs[0]["run"]
         pipe.send({"run": name, "kind": "started", "mask": mask, "device": device})
         if name.startswith("die"):
             os.kill(os.getpid(), signal.SIGKILL)
+        if name.startswith("hang"):
+            time.sleep(600)
         time.sleep(0.3)
         pipe.send({"run": name, "kind": "done", "mask": mask})
         pipe.send({"kind": "idle"})
@@ -80,6 +82,18 @@ def test_a_worker_that_dies_is_replaced_its_job_tried_again_then_failed_and_the_
     assert "killed by signal 9, 2 times" in Store(tmp_path).failure("die")["error"].replace("),", ",").replace(
         "(killed", "killed"
     )
+
+
+def test_a_worker_that_says_nothing_is_killed_its_job_tried_again_then_failed_and_the_others_go_on(tmp_path):
+    events = []
+    slots = make_slots(ExecutorBlock(slots=2), threads=1, gpus=[])
+    jobs = [job("hang", tmp_path), *(job(f"r{i}", tmp_path) for i in range(3))]
+    LocalProcesses(slots, retries=1, hang_seconds=2.0, main=fake_main).run(iter(jobs), events.append)
+    kinds = [event["kind"] for event in events if event["run"] == "hang"]
+    assert kinds == ["started", "retry", "started", "failed"]
+    assert {e["run"] for e in events if e["kind"] == "done"} == {"r0", "r1", "r2"}
+    error = Store(tmp_path).failure("hang")["error"]
+    assert error == "the worker process said nothing for 2 s and was killed, 2 times"
 
 
 def test_jobs_are_asked_for_only_when_a_slot_is_free(tmp_path):

@@ -13,7 +13,7 @@ from bench.data.packed import open_packed, pack
 from bench.data.tensors import normalise
 from bench.data.types import ImageList
 from bench.errors import BenchError, NonFiniteLossError
-from bench.training.checkpoint import load_checkpoint, save_checkpoint
+from bench.training.checkpoint import load_checkpoint, previous, save_checkpoint
 from bench.training.environment import make_deterministic
 from bench.training.loop import StoppedError, Training, make_models, relabel, split_identities
 from bench.training.optimise import learning_rate
@@ -183,16 +183,53 @@ def test_selection_by_validation_keeps_the_best_epoch_also_over_a_resume(images,
     assert bits(resumed) == bits(whole)
 
 
-def test_a_broken_checkpoint_is_set_aside(tmp_path):
-    path = tmp_path / "c.safetensors"
-    save_checkpoint(path, {"a": torch.ones(3)}, {"epoch": 1})
-    tensors, state = load_checkpoint(path)
-    assert torch.equal(tensors["a"], torch.ones(3))
-    assert state == {"epoch": 1}
-    path.write_bytes(path.read_bytes()[:-5])
-    assert load_checkpoint(path) is None
-    assert not path.exists()
-    assert load_checkpoint(path) is None
+def damages(content):
+    """What a power cut or a bad disk leaves of a file."""
+    middle = len(content) - 5
+    yield b""
+    yield content[:7]
+    yield content[: len(content) // 2]
+    yield content[:-1]
+    yield content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+def test_a_broken_checkpoint_is_set_aside_and_the_one_before_is_used(tmp_path):
+    path, problems = tmp_path / "c.safetensors", []
+    assert load_checkpoint(path, problems.append) is None
+    for epoch in (1, 2):
+        save_checkpoint(path, {"a": torch.full((3,), float(epoch)), "n": torch.tensor(epoch)}, {"epoch": epoch})
+    sound, before = path.read_bytes(), previous(path).read_bytes()
+    assert load_checkpoint(path, problems.append)[1] == {"epoch": 2}
+    assert not problems
+    for count, damaged in enumerate(damages(sound), start=1):
+        path.write_bytes(damaged)
+        previous(path).write_bytes(before)
+        tensors, state = load_checkpoint(path, problems.append)
+        assert state == {"epoch": 1}
+        assert torch.equal(tensors["a"], torch.ones(3))
+        assert not path.exists()
+        assert len(problems) == count
+        assert "checkpoint c.safetensors is broken" in problems[-1]
+    previous(path).write_bytes(before[:-3])
+    assert load_checkpoint(path, problems.append) is None
+    assert {file.name for file in tmp_path.iterdir()} == {"c.safetensors.broken", "c.previous.safetensors.broken"}
+
+
+def test_a_run_whose_last_checkpoint_was_damaged_resumes_from_the_one_before_to_the_same_bits(
+    images, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("bench.training.loop.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("bench.training.loop.CHECKPOINT_SHARE", 1e9)
+    straight = bits(training(images, tmp_path / "a").run())
+    steps = iter(range(100))
+    with pytest.raises(StoppedError):
+        training(images, tmp_path / "b", stop=lambda: next(steps) + 1 >= 7).run()
+    path = tmp_path / "b" / "c.safetensors"
+    path.write_bytes(path.read_bytes()[:-9])
+    told = []
+    resumed = training(images, tmp_path / "b", tell=told.append)
+    assert [event["kind"] for event in told] == ["warning", "resumed"]
+    assert bits(resumed.run()) == straight
 
 
 def test_schedules():
