@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,7 +99,7 @@ def _row(
     }
 
 
-def margin_variant(margin: Mapping[str, Any], axes: Container[str]) -> str:
+def margin_variant(margin: Mapping[str, Any], axes: Mapping[str, str]) -> str:
     """In words, what makes this margin another one than its name says: values of ``named`` options, not on an axis.
 
     A margin that is not registered where the report is written has options whose meaning is not known, and says so.
@@ -111,7 +111,12 @@ def margin_variant(margin: Mapping[str, Any], axes: Container[str]) -> str:
         for option in MARGINS.get(margin["name"]).options
         if option.named and margin.get(option.name, option.default) != option.default
     )
-    words = [name if value is True else str(value) for name, value in found if f"margin.{name}" not in axes]
+    said = axes.get("margin", "")
+    words = [
+        name if value is True else str(value)
+        for name, value in found
+        if f"margin.{name}" not in axes and f"{name}=" not in said
+    ]
     return ", ".join(words).replace("_", "-")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def axis_label(value: Any, siblings: Sequence[Any]) -> str:
-    """A short text for an axis value: the name alone where that tells it from the others, else with its options.
+    """A short text for an axis value: its name where that tells it from the others, else with the options that do.
 
     A list is told by its items, joined by +; an empty one is "none".
     """
@@ -19,9 +19,16 @@ def axis_label(value: Any, siblings: Sequence[Any]) -> str:
     if not isinstance(value, Mapping):
         return "none" if value is None else f"{value:g}" if isinstance(value, float) else _text(value)
     called = _called(value)
-    names = [s.get(called) if isinstance(s, Mapping) else s for s in siblings]
     name = str(value.get(called, ""))
-    return name if name and names.count(name) == 1 else _with_options(value)
+    alike = [_as_block(s, called) for s in siblings if name and _as_block(s, called).get(called) == name]
+    if len(alike) == 1:
+        return name
+    differ = {key for other in alike for key in {*other, *value} if other.get(key) != value.get(key)}
+    return _with_options({called: name} | {k: v for k, v in value.items() if k in differ} if name else value)
+
+
+def _as_block(value: Any, called: str) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {called: value}
 
 
 def _called(value: Mapping[str, Any]) -> str:

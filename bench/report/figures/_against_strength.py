@@ -23,19 +23,15 @@ def against_strength(data: ReportData, columns: Sequence[str]) -> Figure | None:
     if not columns or len(values) < 2:
         return None
     panels = _plot.panels(data)
-    figure, axes = _plot.grid(len(columns), len(panels), row_height=1.45)
-    for row, name in enumerate(columns):
-        protocol, short = name.split(".", 1)
-        shown = metric(short)
-        for at, (title, part) in enumerate(panels):
-            ax = axes[row, at]
-            _plot.points_and_mean(ax, part, _plot.backbones(frame), name, shown.scale)
+    shown = {name: metric(name.split(".", 1)[1]) for name in columns}
+    quantities = [f"{protocol_label(name.split('.', 1)[0])}\n{style.heading}" for name, style in shown.items()]
+    figure, axes = _plot.panel_grid(
+        quantities, [title for title, _ in panels], row_height=1.45, xlabel="strength λ"
+    )  # fmt: skip
+    for row, (name, style) in enumerate(shown.items()):
+        for ax, (_, part) in zip(axes[row], panels, strict=True):
+            _plot.points_and_mean(ax, part, _plot.backbones(frame), name, style.scale)
             _plot.strength_axis(ax, values)
-            if row == 0:
-                ax.set_title(title)
-            if row == len(columns) - 1:
-                ax.set_xlabel("strength λ")
-        axes[row, 0].set_ylabel(f"{protocol_label(protocol)}\n{shown.heading}")
     handles = {handle.get_label(): handle for ax in axes.flat for handle in ax.get_legend_handles_labels()[0]}
     _plot.legend(figure, list(handles.values()))
     return figure

@@ -32,7 +32,10 @@ def operating_curves(
         return None
     values, names = _plot.strengths(data.done), _plot.backbones(data.done)
     colours = _plot.strength_colours(values)
-    figure, axes = _plot.grid(len(protocols), len(panels), row_height=1.6)
+    quantities = [f"{protocol_label(protocol)}\n{label}" for protocol in protocols]
+    figure, axes = _plot.panel_grid(
+        quantities, [title for title, _ in panels], row_height=1.6, xlabel="false-accept rate"
+    )  # fmt: skip
     for row, protocol in enumerate(protocols):
         for at, (title, _) in enumerate(panels):
             ax = axes[row, at]
@@ -40,11 +43,6 @@ def operating_curves(
                 line = _plot.LINESTYLES[names.index(name) % len(_plot.LINESTYLES)]
                 draw(ax, far, tar, {"color": colours[strength], "linestyle": line, "linewidth": 1.1})
             ax.set_xscale("log")
-            if row == 0:
-                ax.set_title(title)
-            if row == len(protocols) - 1:
-                ax.set_xlabel("false-accept rate")
-        axes[row, 0].set_ylabel(f"{protocol_label(protocol)}\n{label}")
     _plot.strength_and_backbone_legend(figure, values, names)
     return figure
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -20,6 +21,8 @@ PAGE_WIDTH = 7.0
 """Inches: two columns of a conference page, so 8 pt here is 8 pt in print."""
 
 LINESTYLES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
+ACROSS = 5
+"""Panels side by side, at most."""
 MARKERS = ("o", "s", "^", "D", "v", "P")
 _RC: Any = {
     "font.size": 8,
@@ -57,6 +60,41 @@ def grid(rows: int, columns: int, *, row_height: float, share: str = "row") -> t
     figure = Figure(figsize=(width, 0.5 + row_height * rows))
     sharey: Any = share
     return figure, figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=sharey)
+
+
+def panel_grid(
+    quantities: Sequence[str], titles: Sequence[str], *, row_height: float, xlabel: str
+) -> tuple[Figure, np.ndarray]:
+    """A figure of page width and its axes (quantities, panels): a row a quantity, a column a panel.
+
+    More panels than ``ACROSS`` go on below, in blocks of rows. A quantity has one scale in all panels.
+    """
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    titles = ["\n".join(textwrap.fill(line, 26) for line in title.split("\n")) for title in titles]
+    blocks, across = -(-len(titles) // ACROSS), min(len(titles), ACROSS)
+    heading = 0.13 * max(title.count("\n") for title in titles)
+    size = min(PAGE_WIDTH, 1.2 + 2.4 * across), 0.5 + blocks * (row_height * len(quantities) + heading)
+    figure = Figure(figsize=size)
+    placed = figure.subplots(blocks * len(quantities), across, squeeze=False)
+    axes = np.empty((len(quantities), len(titles)), dtype=object)
+    for (row, at), _ in np.ndenumerate(axes):
+        ax = axes[row, at] = placed[at // ACROSS * len(quantities) + row, at % ACROSS]
+        if at:
+            ax.sharey(axes[row, 0])
+        if row or at:
+            ax.sharex(axes[0, 0])
+        ax.tick_params(labelleft=at % ACROSS == 0, labelbottom=row == len(quantities) - 1)
+        if row == 0:
+            ax.set_title(titles[at], fontsize=7 if across == ACROSS else None)
+        if row == len(quantities) - 1:
+            ax.set_xlabel(xlabel)
+        if at % ACROSS == 0:
+            ax.set_ylabel(quantities[row])
+    for ax in placed[-len(quantities) :, (len(titles) - 1) % ACROSS + 1 :].flat:
+        ax.remove()
+    return figure, axes
 
 
 def backbone_colours(names: Sequence[str]) -> dict[str, Any]:

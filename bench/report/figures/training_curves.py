@@ -40,10 +40,9 @@ def draw(results: ReportData) -> Figure | None:
         return None
     panels, values, names = _plot.panels(results), _plot.strengths(results.done), _plot.backbones(results.done)
     colours = _plot.strength_colours(values)
-    figure, axes = _plot.grid(len(shown), len(panels), row_height=1.4)
-    for row, (label, read) in enumerate(shown.items()):
-        for at, (title, part) in enumerate(panels):
-            ax = axes[row, at]
+    figure, axes = _plot.panel_grid(list(shown), [title for title, _ in panels], row_height=1.4, xlabel="epoch")
+    for row, read in enumerate(shown.values()):
+        for ax, (_, part) in zip(axes[row], panels, strict=True):
             for run, name, strength in zip(part["run"], part["backbone"], part["strength"], strict=True):
                 told = [(epoch["epoch"], value) for epoch in epochs[run] if (value := read(epoch)) is not None]
                 line = _plot.LINESTYLES[names.index(name) % len(_plot.LINESTYLES)]
@@ -55,10 +54,5 @@ def draw(results: ReportData) -> Figure | None:
                     linewidth=0.9,
                 )
             ax.xaxis.get_major_locator().set_params(integer=True)
-            if row == 0:
-                ax.set_title(title)
-            if row == len(shown) - 1:
-                ax.set_xlabel("epoch")
-        axes[row, 0].set_ylabel(label)
     _plot.strength_and_backbone_legend(figure, values, names)
     return figure
