@@ -18,7 +18,8 @@ from torch import Tensor
 from bench.losses.shards import Group
 from bench.losses.types import LogSumExp
 
-CHUNK = 2**20  # products that are reduced at a time
+CHUNK = 2**20  # products that are reduced at a time: few enough for a processor's cache
+ACCELERATOR_CHUNK = 2**24  # an accelerator has no such cache, and each piece costs it a few launches
 tiny = 1e-12
 
 
@@ -171,7 +172,8 @@ class _Tiles:
 
 
 def _chunks(tile: Tensor) -> Iterator[slice]:
-    step = max(1, CHUNK // tile.shape[1])
+    size = CHUNK if tile.device.type == "cpu" else ACCELERATOR_CHUNK
+    step = max(1, size // tile.shape[1])
     return (slice(i, min(i + step, len(tile))) for i in range(0, len(tile), step))
 
 
