@@ -438,7 +438,7 @@ def test_the_example_on_the_page_is_a_term(monkeypatch):
     TERMS.names()
     monkeypatch.setattr(TERMS, "_specs", dict(TERMS._specs))
     (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    exec(example, {})
+    exec(example, {"__name__": "example"})
     X, W = point()
     value, to_x, to_w = added(term("ring", radius=3.0), X, W)
     length = X.norm(dim=1, keepdim=True)

@@ -145,7 +145,7 @@ def test_a_checkpoint_holds_all_rows(options, tmp_path):
         assert value.shape == head.centres.shape
         assert any(key.endswith(name) and torch.equal(saved, value) for key, saved in kept.items())
     again, other = prepared(options)
-    found, _ = load_checkpoint(tmp_path / "c")
+    found, _ = load_checkpoint(tmp_path / "c", pytest.fail)
     again.load_state_dict(without_prefix("head", found))
     load_optimiser(other, without_prefix("optimiser", found))
     train(head, optimiser, range(4, 8))
