@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import traceback
 from typing import Any
@@ -36,6 +35,8 @@ def _out_of_memory(error: BaseException) -> bool:
 
 
 def _memory(error: BaseException, config: dict[str, Any]) -> dict[str, Any]:
+    import resource  # not there on every system, and not needed before
+
     torch = sys.modules.get("torch")
     found: dict[str, Any] = {"peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
     said = f"peak {found['peak_bytes'] / GIB:.1f} GiB of memory"
