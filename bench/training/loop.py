@@ -34,7 +34,7 @@ from bench.training.rows import train_rows
 CHECKPOINT_SECONDS = 20.0
 CHECKPOINT_SHARE = 0.01  # of the time at most, so that large models checkpoint less often
 FINITE_CHECK_STEPS = 20  # on an accelerator: looking at the loss makes the host wait
-METERS = ("loss", "base", "term", "strength", "target_angle", "posterior")
+METERS = ("loss", "base", "term", "target_angle", "posterior")
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -144,8 +144,8 @@ class Training:
         half = self.recipe["precision"] == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             embeddings = self.backbone(images)
-        step, strength = self._steps_done(), self._strength()
-        output = self.head(embeddings.float(), labels, step=step, strength=strength, max_repeat=most)
+        step = self._steps_done()
+        output = self.head(embeddings.float(), labels, step=step, strength=self._strength(step), max_repeat=most)
         self.optimiser.zero_grad(set_to_none=True)
         output.loss.backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, self.recipe["clip_gradient"] or math.inf)
@@ -156,7 +156,7 @@ class Training:
         self.optimiser.step()
         nothing = torch.zeros((), device=self.device)
         values = (
-            output.loss.detach(), output.base, nothing if output.term is None else output.term, nothing + strength,
+            output.loss.detach(), output.base, nothing if output.term is None else output.term,
             output.target_angle.mean(), nothing if output.posterior is None else output.posterior.mean(),
             *output.terms.values(),
         )  # fmt: skip
@@ -166,13 +166,13 @@ class Training:
     def _steps_done(self) -> int:
         return self.epoch * self.batches.steps_per_epoch + self.step
 
-    def _strength(self) -> float:
-        """λ at this step."""
+    def _strength(self, step: int) -> float:
+        """λ at a step of the whole training, from 0."""
         term = self.config["enhancement"]
         if term is None:
             return 0.0
         epochs, each = self.recipe["epochs"], self.batches.steps_per_epoch
-        return float(term["strength"]) * strength_share(term["schedule"], self._steps_done(), each, epochs)
+        return float(term["strength"]) * strength_share(term["schedule"], step, each, epochs)
 
     def _position(self) -> dict[str, int]:
         return {
@@ -191,10 +191,9 @@ class Training:
             )
 
     def _end_epoch(self, images_per_second: float) -> None:
-        means: dict[str, float] = dict(
-            zip(self.meters, (self.sums / self.batches.steps_per_epoch).tolist(), strict=True)
-        )
-        rate = learning_rate(self.recipe, self._steps_done() - 1, self.batches.steps_per_epoch)
+        last, each = self._steps_done(), self.batches.steps_per_epoch
+        means: dict[str, float] = dict(zip(self.meters, (self.sums / each).tolist(), strict=True))
+        rate = learning_rate(self.recipe, last - 1, each)
         event: dict[str, Any] = {
             "kind": "epoch",
             "epoch": self.epoch + 1,
@@ -202,7 +201,7 @@ class Training:
             "loss": means["loss"],
             "base": means["base"],
             "term": means["term"] if self.head.term is not None else None,
-            "strength": means["strength"],
+            "strength": math.fsum(map(self._strength, range(last - each, last))) / each,
             "terms": {block["name"]: means[f"terms.{block['name']}"] for block in self.config["terms"]},
             "target_angle_deg": math.degrees(means["target_angle"]),
             "posterior": means["posterior"] if self.head.margin.has_posterior else None,

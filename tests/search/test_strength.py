@@ -79,6 +79,20 @@ def test_an_orphan_of_a_killed_search_is_failed_and_replaced(place):
     assert [trial.state for trial in found.trials] == ["fail", "complete"]
 
 
+def test_a_trial_that_another_process_trains_is_failed_and_replaced(place):
+    folder, suite = place
+    store = Store(folder / "elsewhere")
+
+    class OnceElsewhere:
+        def run(self, jobs, on_event):
+            InProcess().run(iter([next(jobs)]), on_event)  # the baseline
+            on_event({"run": next(jobs).runs[0]["run"], "kind": "elsewhere"})
+            InProcess().run(jobs, on_event)
+
+    found = strength.search(suite, store, trials=2, executor=OnceElsewhere())
+    assert [trial.state for trial in found.trials] == ["fail", "complete", "complete"]
+
+
 def test_the_winner_and_the_baseline_are_retrained_on_everybody_with_the_same_fresh_seeds(place, found):
     _, suite = place
     plan = strength.final_plan(suite, found)
