@@ -58,11 +58,18 @@ AUGMENTATIONS = Registry(
     "bench.training.augmentations",
     "``function(images (B,3,H,W) float in [-1, 1], generator, **options) -> images``, on the training device.",
 )
+EXECUTORS = Registry(
+    "executor",
+    "bench.scheduling.executors",
+    "``function(setting: Setting, *, options) -> Executor``: where runs go; which changes none of their bits.",
+)
 FIGURES = Registry("figure", "bench.report.figures", "``function(results: ReportData) -> Figure | None``.")
 
-REGISTRIES = {r.kind: r for r in (MARGINS, GATES, PROFILES, TERMS, BACKBONES, FORMATS, AUGMENTATIONS, FIGURES)}
+REGISTRIES = {
+    r.kind: r for r in (MARGINS, GATES, PROFILES, TERMS, BACKBONES, FORMATS, AUGMENTATIONS, EXECUTORS, FIGURES)
+}
 
 __all__ = [
-    "AUGMENTATIONS", "BACKBONES", "FIGURES", "FORMATS", "GATES", "MARGINS", "PROFILES", "REGISTRIES", "TERMS",
-    "Option", "Registry", "Spec",
+    "AUGMENTATIONS", "BACKBONES", "EXECUTORS", "FIGURES", "FORMATS", "GATES", "MARGINS", "PROFILES", "REGISTRIES",
+    "TERMS", "Option", "Registry", "Spec",
 ]  # fmt: skip

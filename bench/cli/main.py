@@ -119,13 +119,16 @@ def report(
 @app.command("list")
 def list_(
     what: Annotated[
-        str, typer.Argument(help="margins, enhancements, terms, backbones, protocols, formats, facts, augmentations")
+        str,
+        typer.Argument(
+            help="margins, enhancements, terms, backbones, protocols, formats, facts, augmentations, executors"
+        ),
     ],
     pattern: Annotated[str, typer.Argument(help="only names that hold this text; shows timm's too")] = "",
     as_json: AsJson = False,
 ) -> None:
     """List what is registered, with options, units and defaults."""
-    from bench.catalog import AUGMENTATIONS, BACKBONES, FORMATS, GATES, MARGINS, PROFILES, TERMS
+    from bench.catalog import AUGMENTATIONS, BACKBONES, EXECUTORS, FORMATS, GATES, MARGINS, PROFILES, TERMS
     from bench.catalog.facts import FACTS, expected_counts
     from bench.errors import UnknownNameError, unknown_name
 
@@ -143,6 +146,7 @@ def list_(
         "protocols": [FORMATS],
         "formats": [FORMATS],
         "augmentations": [AUGMENTATIONS],
+        "executors": [EXECUTORS],
     }
     if what not in kinds:
         raise UnknownNameError(unknown_name("list", what, [*kinds, "facts"]))

@@ -28,5 +28,16 @@ class Job:
         return "+".join(run["run"] for run in self.runs)
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What every executor is told beside its own options: torch's ``device``, the CPU ``threads`` of a
+    run, how often a run whose process died is tried again, and how long a silent one is waited for (None: for ever)."""
+
+    device: str = "auto"
+    threads: int = 1
+    retries: int = 1
+    hang_seconds: float | None = None
+
+
 OnEvent = Callable[[Event], Verdict | None]
 """Called in the parent with every event; its answer to an asking job's ``epoch`` event is the verdict."""

@@ -8,7 +8,6 @@ import subprocess
 from dataclasses import dataclass
 
 from bench.errors import DeviceError
-from bench.suite.schema import ExecutorBlock
 
 
 @dataclass(frozen=True)
@@ -34,18 +33,19 @@ def visible_gpus() -> list[str]:
 
 
 def make_slots(
-    block: ExecutorBlock, *, threads: int, gpus: list[str] | None = None, cores: int | None = None
-) -> list[Slot]:
+    device: str, *, threads: int, share: float = 1.0, most: int | None = None,
+    gpus: list[str] | None = None, cores: int | None = None,
+) -> list[Slot]:  # fmt: skip
     """Slots of a machine: ⌊1/share⌋ per GPU, side by side on each, else one per ``threads`` cores.
 
-    ``slots`` of the block caps them on GPUs and sets them on CPU. Raises DeviceError if CUDA is asked for and absent.
+    ``most`` caps them on GPUs and sets them on CPU. Raises DeviceError if CUDA is asked for and absent.
     """
     gpus = visible_gpus() if gpus is None else gpus
-    if block.device == "cuda" and not gpus:
+    if device == "cuda" and not gpus:
         raise DeviceError("executor.device is cuda, but no GPU is visible on this machine; use auto or cpu")
-    if gpus and block.device != "cpu":
-        per_gpu = max(1, int(1 / block.share + 1e-9))
-        masks = [gpu for gpu in gpus for _ in range(per_gpu)][: block.slots]
+    if gpus and device != "cpu":
+        per_gpu = max(1, int(1 / share + 1e-9))
+        masks = [gpu for gpu in gpus for _ in range(per_gpu)][:most]
         return [Slot(i, "cuda", mask) for i, mask in enumerate(masks)]
     available = cores or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    return [Slot(i, "cpu", "") for i in range(block.slots or max(1, available // threads))]
+    return [Slot(i, "cpu", "") for i in range(most or max(1, available // threads))]

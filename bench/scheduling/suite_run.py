@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from bench.catalog import EXECUTORS
 from bench.data.cache import cache_root
-from bench.scheduling.execute import Executor, LocalProcesses
-from bench.scheduling.jobs import Event, Job
+from bench.scheduling.execute import Executor
+from bench.scheduling.jobs import Event, Job, Setting
 from bench.scheduling.leases import Mark, Watch
 from bench.scheduling.plan import Plan, PlannedRun
-from bench.scheduling.slots import make_slots
 from bench.store import Store
 from bench.suite.schema import ExecutorBlock
 
@@ -44,7 +44,7 @@ def run_plan(
         on_event(event)
 
     threads = max(int(run.config["recipe"]["threads"]) for run in todo)
-    executor = executor or local_executor(plan.suite.executor, threads)
+    executor = executor or make_executor(plan.suite.executor, threads)
     executor.run(make_jobs(todo, store), hear)
     watch = Watch()
     while waiting := [run for run in todo if run.run in elsewhere]:
@@ -65,8 +65,11 @@ def _freed(waiting: Iterable[PlannedRun], store: Store, watch: Watch) -> dict[st
     return {run: mark for run, (free, mark) in looked.items() if free}
 
 
-def local_executor(block: ExecutorBlock, threads: int) -> LocalProcesses:
-    return LocalProcesses(make_slots(block, threads=threads), retries=block.retries, hang_seconds=block.hang_seconds)
+def make_executor(block: ExecutorBlock, threads: int) -> Executor:
+    """The executor that a suite names, for runs of so many CPU threads."""
+    setting = Setting(block.device, threads, block.retries, block.hang_seconds)
+    executor: Executor = EXECUTORS.get(block.name).function(setting, **block.options)
+    return executor
 
 
 def make_jobs(

@@ -18,7 +18,7 @@ from bench.errors import BenchError
 from bench.scheduling.execute import Executor
 from bench.scheduling.jobs import Event, Job
 from bench.scheduling.plan import Plan, PlannedRun, Tell, plan_run
-from bench.scheduling.suite_run import local_executor, make_jobs
+from bench.scheduling.suite_run import make_executor, make_jobs
 from bench.store import Store, write_json
 from bench.suite.data_block import Validation
 from bench.suite.schema import Cell, Enhancement, SearchBlock
@@ -87,7 +87,7 @@ def search(
     data = prepare(blind.data, tell=tell)
     seed = suite.seeds[0]
     study = _study(suite, block, store, blind, data)
-    executor = executor or local_executor(suite.executor, blind.recipe.threads)
+    executor = executor or make_executor(suite.executor, blind.recipe.threads)
     running: dict[str, list[optuna.Trial]] = {}
     baseline = plan_run(with_strength(blind, 0.0), seed, data, {NAME: "0"})
 

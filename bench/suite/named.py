@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from bench.catalog import AUGMENTATIONS, BACKBONES, FORMATS, GATES, MARGINS, PROFILES, TERMS, Registry
+from bench.catalog import AUGMENTATIONS, BACKBONES, EXECUTORS, FORMATS, GATES, MARGINS, PROFILES, TERMS, Registry
 from bench.catalog.facts import FACTS
 from bench.catalog.rules import gate_problem, term_problem
 from bench.errors import UnknownNameError, unknown_name
 from bench.suite.base import Named
 from bench.suite.data_block import Data, Source
-from bench.suite.schema import Cell, Enhancement, Recipe, Term, Terms
+from bench.suite.schema import Cell, Enhancement, ExecutorBlock, Recipe, Term, Terms
 from bench.suite.source import Location
 
 S = TypeVar("S", bound=Source)
@@ -40,6 +40,8 @@ def resolve(name: str, block: Any, wrong: Wrong) -> Any:
             return block.model_copy(update={"augmentation": steps})
         case Data():
             return _data(block, wrong)
+        case ExecutorBlock():
+            return _executor(block, wrong)
         case _:
             return block
 
@@ -60,6 +62,21 @@ def _term(block: Term, at: Location, wrong: Wrong) -> Term:
     named = _named(TERMS, block, at, wrong)
     usual = TERMS.get(block.name).traits["weight"] if block.name in TERMS else None
     return Term(name=block.name, weight=usual if block.weight is None else block.weight, **named.options)
+
+
+def _executor(block: ExecutorBlock, wrong: Wrong) -> ExecutorBlock:
+    if block.name not in EXECUTORS:
+        wrong(("executor", "name"), unknown_name("executor", block.name, EXECUTORS.names()))
+        return block
+    spec = EXECUTORS.get(block.name)
+    strange = [key for key in block.options if key not in spec.defaults]
+    for key in strange:
+        allowed = [*ExecutorBlock.model_fields, *spec.defaults]
+        wrong(("executor", key), unknown_name(f"field of executor {block.name!r}:", key, allowed))
+    options, mistakes = spec.resolve({key: value for key, value in block.options.items() if key not in strange})
+    for key, problem in mistakes:
+        wrong(("executor", key), problem)
+    return block.model_copy(update=options)
 
 
 def loss_problems(cell: Cell) -> list[tuple[Location, str]]:

@@ -203,14 +203,11 @@ class ReportBlock(Block):
     digits: Annotated[int, Field(ge=0, le=4, description="decimals of percentages")] = 2
 
 
-class ExecutorBlock(Block):
-    """Where runs go. Changes no bits and is in no id."""
+class ExecutorBlock(Named):
+    """Where runs go, by name; the executor's own options stand beside these. Changes no bits and is in no id."""
 
+    name: str = "local"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    slots: Annotated[int | None, Field(ge=1, description="runs at a time; null: a run a core, or 1/share per GPU")] = (
-        None
-    )
-    share: Annotated[float, Field(gt=0, le=1, description="share of a GPU that a run occupies")] = 1.0
     retries: Annotated[int, Field(ge=0, le=10, description="tries again when a worker process dies or hangs")] = 1
     hang_seconds: Annotated[
         float | None, Field(gt=0, description="a worker that says nothing for so long is killed; null: never")
