@@ -23,8 +23,9 @@ class Option:
     """One named option of a registered thing.
 
     ``default`` fixes the type (bool, int, float or str) unless ``kind`` is given; angles are in radians, and ``unit``
-    says so. ``minimum``/``maximum`` are inclusive; ``above``/``below`` exclusive. ``named``: any other value than the
-    default makes the thing another one of the same name, so a table states it beside the name.
+    says so. ``minimum``/``maximum`` are inclusive; ``above``/``below`` exclusive. ``words``: what a number may be
+    instead, such as "auto". ``named``: any other value than the default makes the thing another one of the same name,
+    so a table states it beside the name.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Option:
     above: float | None = None
     below: float | None = None
     choices: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     named: bool = False
 
     @property
@@ -59,7 +61,8 @@ class Option:
             )
             if value is not None
         ]
-        return " ".join([type_names[self.type], " and ".join(bounds)]).strip()
+        number = " ".join([type_names[self.type], " and ".join(bounds)]).strip()
+        return " or ".join([number, *self.words])
 
     def check(self, value: Any) -> bool | int | float | str | None:
         """The value in this option's type. Raises ValueError saying what was found and what is allowed."""
@@ -68,6 +71,8 @@ class Option:
             return str(value).lower()  # YAML reads `true` as a truth value
         if value is None and self.default is None:
             return None
+        if isinstance(value, str) and value in self.words:
+            return value
         if self.type is bool or isinstance(value, bool):
             if self.type is bool and isinstance(value, bool):
                 return value

@@ -25,6 +25,7 @@ app.add_typer(data_app, name="data")
 app.command()(evaluate)
 
 SuiteFile = Annotated[Path, typer.Argument(help="suite file, such as suites/ablation_intra.yaml")]
+SuiteFiles = Annotated[list[Path], typer.Argument(help="suite files, such as suites/ablation_intra.yaml")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="override a field")]
 Results = Annotated[Path, typer.Option("--results", envvar="BENCH_RESULTS", help="results folder")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
@@ -32,33 +33,35 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a ta
 
 @app.command()
 def run(
-    suite: SuiteFile,
+    suites: SuiteFiles,
     overrides: Overrides = None,
     results: Results = Path("results"),
     inline: Annotated[bool, typer.Option("--inline", help="train in this process, for debugging")] = False,
     track: Annotated[bool, typer.Option(help="mirror to MLflow when done")] = True,
 ) -> None:
-    """Train and evaluate what is missing, then print the table and write the report."""
+    """Train and evaluate what is missing, then print the table and write the report; several suites at once."""
     from bench.cli.live import Live
     from bench.scheduling.execute import InProcess
     from bench.scheduling.plan import make_plan
-    from bench.scheduling.suite_run import run_plan
+    from bench.scheduling.suite_run import check_together, run_plans
     from bench.store import Store
     from bench.suite.suite import load_suite
 
-    loaded = load_suite(suite, overrides or [])
+    loaded = [load_suite(suite, overrides or []) for suite in suites]
+    check_together(loaded)
     store = Store(results)
     store.check_writable()
     with Live(err) as live:
-        plan = make_plan(loaded, tell=live.preparing)
-        for warning in loaded.warnings:
+        plans = [make_plan(suite, tell=live.preparing) for suite in loaded]
+        for warning in (warning for suite in loaded for warning in suite.warnings):
             err.print(f"warning: {warning}", markup=False)
-        for note in plan.notes:
+        for note in dict.fromkeys(note for plan in plans for note in plan.notes):
             err.print(f"data: {note}", markup=False)
-        executor = InProcess(loaded.executor.device) if inline else None
-        failed = run_plan(plan, store, command=_command(), executor=executor, on_event=live.event, begin=live.begin)
-    _report(store, [loaded.name])
-    _finish(store, loaded.name, track, failed)
+        executor = InProcess(loaded[0].executor.device) if inline else None
+        failed = run_plans(plans, store, command=_command(), executor=executor, on_event=live.event, begin=live.begin)
+    names = [suite.name for suite in loaded]
+    _report(store, names)
+    _finish(store, names, track, failed)
 
 
 @app.command()
@@ -227,8 +230,7 @@ def search(
     print_rows(strength.values(found), False, title="trials, scored on validation identities")
     _report(store, [loaded.name])
     out.print(f"{text}\nsearch: {path}, {figure}", markup=False)
-    _finish(store, trials_of.suite.name, track, {})
-    _finish(store, loaded.name, track, failed)
+    _finish(store, [trials_of.suite.name, loaded.name], track, failed)
 
 
 def _suite_name(text: str) -> str:
@@ -246,14 +248,14 @@ def _report(store: Any, names: list[str]) -> None:
         out.print(f"report: {paths.page}", markup=False)
 
 
-def _finish(store: Any, name: str, track: bool, failed: dict[str, str]) -> None:
+def _finish(store: Any, names: list[str], track: bool, failed: dict[str, str]) -> None:
     """Mirrors to MLflow, which may fail without harm, and says which runs failed: exit code 1 then."""
     if track:
         from bench.tracking import track_quietly
 
-        trouble = track_quietly(store, name)
-        if trouble:
-            err.print(f"warning: {trouble}", markup=False)
+        for name in names:
+            if trouble := track_quietly(store, name):
+                err.print(f"warning: {trouble}", markup=False)
     for key, reason in failed.items():
         err.print(f"failed {key}: {reason}", markup=False)
     if failed:

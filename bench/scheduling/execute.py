@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
 
+from bench.scheduling.dispatch import Death, Dispatch
 from bench.scheduling.failures import record_failure
 from bench.scheduling.jobs import Event, Job, OnEvent
 from bench.scheduling.slots import Slot
@@ -51,19 +52,18 @@ class InProcess:
 
 @dataclass
 class _Worker:
-    slot: Slot
     process: Any
     pipe: Connection
-    job: Job | None = None
-    heard: float = 0.0
-    hung: bool = False
+    busy: bool = False
+    killed: bool = False
 
 
 @dataclass(frozen=True)
 class LocalProcesses:
-    """One warm process a slot. A process that dies is replaced; its job is tried again at most ``retries`` times.
+    """Warm processes on slots, started when first needed; ``Dispatch`` decides what runs on which.
 
-    One that has a job and says nothing for ``hang_seconds`` (None: however long) is killed, and so counts as dead.
+    A process that dies is replaced; its job is tried again at most ``retries`` times. One that has a job and says
+    nothing for ``hang_seconds`` (None: however long) is killed, and so counts as dead.
     On Ctrl-C every worker checkpoints and leaves, then KeyboardInterrupt goes on.
     """
 
@@ -77,100 +77,88 @@ class LocalProcesses:
             mp.get_context("forkserver") if "forkserver" in mp.get_all_start_methods() else mp.get_context("spawn")
         )
         context.set_forkserver_preload(["bench.scheduling.warm"])
-        workers: list[_Worker] = []
-        again: list[Job] = []
-        deaths: dict[str, int] = {}
+        dispatch = Dispatch(jobs, retries=self.retries, hang_seconds=self.hang_seconds)
+        workers: dict[Slot, _Worker] = {}
 
-        def next_job() -> Job | None:
-            return again.pop(0) if again else next(jobs, None)
-
-        def start(slot: Slot) -> _Worker:
+        def ready(slot: Slot) -> _Worker:
+            """The living worker of a slot."""
+            worker = workers.get(slot)
+            if worker is not None and worker.process.is_alive() and not worker.killed:
+                return worker
+            if worker is not None:
+                worker.pipe.close()
             here, there = context.Pipe()
             process = context.Process(target=self.main, args=(there, slot.device, slot.mask), daemon=True)
             process.start()
             there.close()
-            return _Worker(slot, process, here)
+            workers[slot] = _Worker(process, here)
+            return workers[slot]
 
         def tell(worker: _Worker, message: Job | str) -> None:
             with suppress(OSError):  # the process just died: its pipe will say so
                 worker.pipe.send(message)
 
-        def hand_out(worker: _Worker) -> None:
-            worker.job, worker.heard = next_job(), time.monotonic()
-            if worker.job is not None:
-                tell(worker, worker.job)
-
-        def buried(worker: _Worker) -> None:
-            """The process died: its job goes back, or is recorded as failed."""
-            worker.process.join()
-            job, how = worker.job, self._death(worker)
-            workers.remove(worker)
-            if job is not None:
-                deaths[job.name] = deaths.get(job.name, 0) + 1
-                if deaths[job.name] <= self.retries:
-                    again.append(job)
-                    on_event({"run": job.runs[0]["run"], "kind": "retry", "error": how})
-                else:
-                    for run in job.runs:
-                        failure = {
-                            "reason": "hang" if worker.hung else "death",
-                            "error": f"{how}, {deaths[job.name]} times",
-                            "traceback": "",
-                        }
-                        kept = record_failure(Store(Path(job.results)), run["run"], failure)
-                        on_event({"run": run["run"], "kind": "failed", **kept})
-            replacement = start(worker.slot)
-            workers.append(replacement)
-            hand_out(replacement)
+        def hear(slot: Slot, worker: _Worker) -> None:
+            try:
+                event = worker.pipe.recv()
+            except (EOFError, OSError):
+                worker.process.join()
+                worker.busy = False
+                self._buried(dispatch.died(slot), worker.process.exitcode, on_event)
+                return
+            if event["kind"] == "idle":
+                worker.busy = False
+                dispatch.finished(slot)
+                return
+            dispatch.heard(slot, time.monotonic())
+            if "peak_gpu_bytes" in event:
+                dispatch.measured(slot, event["peak_gpu_bytes"])
+            answer = on_event(event)
+            if event["kind"] == "epoch" and dispatch.job(slot).ask:
+                tell(worker, answer or "go on")
 
         try:
-            for slot in self.slots:
-                job = next_job()
-                if job is None:
-                    break
-                worker = start(slot)
-                worker.job, worker.heard = job, time.monotonic()
-                workers.append(worker)
-                tell(worker, job)
-            while any(worker.job is not None for worker in workers):
-                ready = wait([worker.pipe for worker in workers if worker.job is not None], timeout=1.0)
-                for worker in [w for w in workers if w.pipe in ready]:
-                    try:
-                        event = worker.pipe.recv()
-                    except (EOFError, OSError):
-                        buried(worker)
-                        continue
-                    worker.heard = time.monotonic()
-                    if event["kind"] == "idle":
-                        hand_out(worker)
-                        continue
-                    answer = on_event(event)
-                    if event["kind"] == "epoch" and worker.job is not None and worker.job.ask:
-                        tell(worker, answer or "go on")
-                for worker in [w for w in workers if w.job is not None and self._hangs(w)]:
-                    worker.hung = True
-                    worker.process.kill()  # its pipe will say so
+            while True:
+                for slot in self.slots:
+                    if dispatch.free(slot) and (job := dispatch.next(slot, time.monotonic())) is not None:
+                        worker = ready(slot)
+                        worker.busy = True
+                        tell(worker, job)
+                speaking = {worker.pipe: slot for slot, worker in workers.items() if worker.busy}
+                if not speaking:
+                    return
+                for pipe in wait(list(speaking), timeout=1.0):
+                    slot = speaking[pipe]  # type: ignore[index]
+                    hear(slot, workers[slot])
+                for slot in dispatch.silent(time.monotonic()):
+                    workers[slot].killed = True
+                    workers[slot].process.kill()  # its pipe will say so
         finally:
-            self._dismiss(workers)
+            self._dismiss(list(workers.values()))
 
-    def _hangs(self, worker: _Worker) -> bool:
-        return self.hang_seconds is not None and time.monotonic() - worker.heard > self.hang_seconds
-
-    def _death(self, worker: _Worker) -> str:
-        if worker.hung:
-            return f"the worker process said nothing for {self.hang_seconds:g} s and was killed"
-        code = worker.process.exitcode
+    def _buried(self, death: Death, code: int | None, on_event: OnEvent) -> None:
+        """A process died with its job: which goes back, or is recorded as failed."""
         how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        return f"the worker process died ({how})"
+        how = f"the worker process died ({how})"
+        if death.hung:
+            how = f"the worker process said nothing for {self.hang_seconds:g} s and was killed"
+        if death.again:
+            on_event({"run": death.job.runs[0]["run"], "kind": "retry", "error": how})
+            return
+        reason, error = "hang" if death.hung else "death", f"{how}, {death.deaths} times"
+        for run in death.job.runs:
+            failure = {"reason": reason, "error": error, "traceback": ""}
+            kept = record_failure(Store(Path(death.job.results)), run["run"], failure)
+            on_event({"run": run["run"], "kind": "failed", **kept})
 
     @staticmethod
     def _dismiss(workers: list[_Worker]) -> None:
         for worker in workers:
             try:
-                if worker.job is None:
-                    worker.pipe.send(None)
-                else:
+                if worker.busy:
                     worker.process.terminate()  # SIGTERM: it checkpoints at the next step
+                else:
+                    worker.pipe.send(None)
             except (OSError, ValueError):
                 pass
         for worker in workers:

@@ -15,6 +15,9 @@ class Job:
     """A group of runs that share their data, usually of one.
 
     ``ask``: wait for a verdict after every epoch. ``stale``: the marks of leases, by run, that may be taken over.
+    The rest decides when and where it goes: the ``suite`` whose turn it takes, that suite's ``priority``, the
+    ``expected`` seconds (or any other unit, if one for all jobs), its CPU ``threads``, its ``shape`` (digest of what
+    its memory depends on; "": like no other), and the ``peak`` in bytes that its shape took of a GPU before, if known.
     """
 
     runs: tuple[dict[str, Any], ...]
@@ -22,6 +25,12 @@ class Job:
     cache: str
     ask: bool = False
     stale: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    suite: str = ""
+    priority: int = 0
+    expected: float = 1.0
+    threads: int = 1
+    shape: str = ""
+    peak: int | None = None
 
     @property
     def name(self) -> str:
@@ -30,7 +39,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Setting:
-    """What every executor is told beside its own options: torch's ``device``, the CPU ``threads`` of a
+    """What every executor is told beside its own options: torch's ``device``, the most CPU ``threads`` of a
     run, how often a run whose process died is tried again, and how long a silent one is waited for (None: for ever)."""
 
     device: str = "auto"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.errors import DeviceError
@@ -12,11 +13,17 @@ from bench.errors import DeviceError
 
 @dataclass(frozen=True)
 class Slot:
-    """Where one run at a time goes: ``device`` for torch, and the mask its process sees as CUDA_VISIBLE_DEVICES."""
+    """Where one run at a time goes: ``device`` for torch, and the mask its process sees as CUDA_VISIBLE_DEVICES.
+
+    Slots of one mask share a device: its ``cores``, one for each thread of their runs, and its ``memory`` in bytes,
+    which the runs' measured peaks must fit. None: nobody counts.
+    """
 
     index: int
     device: str
     mask: str | None
+    cores: int | None = None
+    memory: int | None = None
 
 
 def visible_gpus() -> list[str]:
@@ -24,28 +31,58 @@ def visible_gpus() -> list[str]:
     mask = os.environ.get("CUDA_VISIBLE_DEVICES")
     if mask is not None:
         return [part.strip() for part in mask.split(",") if part.strip() not in ("", "-1")]
+    return _nvidia_smi("index")
+
+
+def gpu_memory(gpus: Sequence[str]) -> list[int]:
+    """Bytes of each of these GPUs, given as CUDA_VISIBLE_DEVICES entries.
+
+    A number there is CUDA's own count, which may differ from nvidia-smi's: for one the smallest GPU counts.
+    Raises DeviceError where nvidia-smi does not tell.
+    """
+    rows = [row.split(", ") for row in _nvidia_smi("uuid,memory.total")]
+    known = {uuid: int(mib) * 2**20 for uuid, mib in (row for row in rows if len(row) == 2 and row[1].isdecimal())}
+    found = []
+    for gpu in gpus:
+        matching = [size for uuid, size in known.items() if gpu.isdecimal() or uuid.startswith(gpu)]
+        if not matching:
+            raise DeviceError(
+                f"executor.share is auto, but nvidia-smi does not tell the memory of GPU {gpu}; give a number"
+            )
+        found.append(min(matching))
+    return found
+
+
+def _nvidia_smi(query: str) -> list[str]:
+    """The lines that nvidia-smi answers, one a GPU; none where it is not there or fails."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
-    query = [program, "--query-gpu=index", "--format=csv,noheader"]
-    found = subprocess.run(query, capture_output=True, text=True, check=False)
-    return found.stdout.split() if found.returncode == 0 else []
+    command = [program, f"--query-gpu={query}", "--format=csv,noheader,nounits"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.splitlines() if found.returncode == 0 else []
 
 
 def make_slots(
-    device: str, *, threads: int, share: float = 1.0, most: int | None = None,
+    device: str, *, share: float | str = 1.0, most: int | None = None,
     gpus: list[str] | None = None, cores: int | None = None,
 ) -> list[Slot]:  # fmt: skip
-    """Slots of a machine: ⌊1/share⌋ per GPU, side by side on each, else one per ``threads`` cores.
+    """Slots of a machine, one GPU after the other in turn: ⌊1/share⌋ per GPU, or with share "auto" one per core, of
+    which its memory admits some; without GPUs one per core, of which the runs' threads admit some.
 
-    ``most`` caps them on GPUs and sets them on CPU. Raises DeviceError if CUDA is asked for and absent.
+    ``most`` caps them on GPUs. On CPU it sets them, and cores are not counted. Raises DeviceError if CUDA is asked for
+    and absent.
     """
     gpus = visible_gpus() if gpus is None else gpus
+    cores = cores or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     if device == "cuda" and not gpus:
         raise DeviceError("executor.device is cuda, but no GPU is visible on this machine; use auto or cpu")
-    if gpus and device != "cpu":
-        per_gpu = max(1, int(1 / share + 1e-9))
-        masks = [gpu for gpu in gpus for _ in range(per_gpu)][:most]
-        return [Slot(i, "cuda", mask) for i, mask in enumerate(masks)]
-    available = cores or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    return [Slot(i, "cpu", "") for i in range(most or max(1, available // threads))]
+    if not gpus or device == "cpu":
+        return [Slot(i, "cpu", "", cores=None if most else cores) for i in range(most or cores)]
+    memory: Sequence[int | None]
+    if isinstance(share, str):
+        each, memory = -(-(most or cores) // len(gpus)), gpu_memory(gpus)
+    else:
+        each, memory = max(1, int(1 / share + 1e-9)), [None] * len(gpus)
+    shared = [pair for _ in range(each) for pair in zip(gpus, memory, strict=True)][:most]
+    return [Slot(i, "cuda", mask, memory=size) for i, (mask, size) in enumerate(shared)]

@@ -1,20 +1,27 @@
-"""Doing what a plan still lacks."""
+"""Doing what plans still lack."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from bench.catalog import EXECUTORS
 from bench.data.cache import cache_root
+from bench.errors import BenchError
 from bench.scheduling.execute import Executor
+from bench.scheduling.expected import Measured, expected_seconds, measure, shape_of
 from bench.scheduling.jobs import Event, Job, Setting
 from bench.scheduling.leases import Mark, Watch
+from bench.scheduling.order import in_order
 from bench.scheduling.plan import Plan, PlannedRun
 from bench.store import Store
 from bench.suite.schema import ExecutorBlock
+from bench.suite.suite import Suite
 
 LOOK_SECONDS = 1.0
+LATEST = 500  # results that are looked at to know how long runs take
 
 Begin = Callable[[dict[str, str], int], None]
 
@@ -23,16 +30,37 @@ def run_plan(
     plan: Plan, store: Store, *, command: str, executor: Executor | None = None,
     on_event: Callable[[Event], None] = lambda event: None, begin: Begin = lambda names, done: None,
 ) -> dict[str, str]:  # fmt: skip
-    """Writes the plan, does its missing runs (failed ones again), and returns run id → reason of those that failed.
+    """``run_plans`` for one."""
+    return run_plans([plan], store, command=command, executor=executor, on_event=on_event, begin=begin)
 
-    Runs that another process works at are waited for, and taken over if that process is gone.
+
+def run_plans(
+    plans: Sequence[Plan], store: Store, *, command: str, executor: Executor | None = None,
+    on_event: Callable[[Event], None] = lambda event: None, begin: Begin = lambda names, done: None,
+) -> dict[str, str]:  # fmt: skip
+    """Writes the plans, does their missing runs (failed ones again), and returns run id → reason of those that failed.
+
+    All go through one executor, ``in_order``; a run of several suites is done once. Runs that another process works at
+    are waited for, and taken over if that process is gone. Raises BenchError for suites that cannot run together.
     """
-    store.write_plan(plan.suite.name, plan.record(command))
-    todo = [run for run in plan.runs if run.state(store) != "done"]
+    check_together([plan.suite for plan in plans])
+    for plan in plans:
+        store.write_plan(plan.suite.name, plan.record(command))
+    suites: dict[str, Suite] = {}
+    missing: dict[tuple[str, str], PlannedRun] = {}
+    for plan in sorted(plans, key=lambda plan: -plan.suite.executor.priority):
+        for run in plan.runs:
+            if (run.run, run.cell) not in missing and run.state(store) != "done":
+                missing[run.run, run.cell] = run
+                suites.setdefault(run.run, plan.suite)
+    todo = list(missing.values())
     names = {run.run: ", ".join([*run.axes.values(), f"seed {run.seed}"]) for run in todo}
-    begin(names, len({run.run for run in plan.runs}) - len(names))
+    if len(plans) > 1:
+        names = {run: f"{suites[run].name}: {name}" for run, name in names.items()}
+    begin(names, len({run.run for plan in plans for run in plan.runs}) - len(names))
     if not todo:
         return {}
+    measured = measure(latest_results(store))
     failed: dict[str, str] = {}
     elsewhere: set[str] = set()
 
@@ -43,19 +71,49 @@ def run_plan(
             elsewhere.add(event["run"])
         on_event(event)
 
+    def jobs(runs: Iterable[PlannedRun], stale: Mapping[str, Mark]) -> Iterator[Job]:
+        for job in make_jobs(runs, store, stale=stale, measured=measured):
+            suite = suites[job.runs[0]["run"]]
+            yield replace(job, suite=suite.name, priority=suite.executor.priority)
+
     threads = max(int(run.config["recipe"]["threads"]) for run in todo)
-    executor = executor or make_executor(plan.suite.executor, threads)
-    executor.run(make_jobs(todo, store), hear)
+    executor = executor or make_executor(plans[0].suite.executor, threads)
+    executor.run(in_order(jobs(todo, {})), hear)
     watch = Watch()
     while waiting := [run for run in todo if run.run in elsewhere]:
         free = _freed(waiting, store, watch)
-        for run in {run.run for run in waiting if run.state(store) == "done"}:
-            elsewhere.discard(run)
-            on_event({"run": run, "kind": "done"})
+        for done in {run.run for run in waiting if run.state(store) == "done"}:
+            elsewhere.discard(done)
+            on_event({"run": done, "kind": "done"})
         again = [run for run in waiting if run.run in free and run.run in elsewhere]
         elsewhere -= {run.run for run in again}
-        executor.run(make_jobs(again, store, stale={run: mark for run, mark in free.items() if mark}), hear)
+        executor.run(in_order(jobs(again, {run: mark for run, mark in free.items() if mark})), hear)
     return failed
+
+
+def check_together(suites: Sequence[Suite]) -> None:
+    """Raises BenchError if suites cannot run in one call: two of one name, or with different executors."""
+    first = suites[0]
+    names = [suite.name for suite in suites]
+    if repeated := [suite for i, suite in enumerate(suites) if suite.name in names[:i]]:
+        raise BenchError(f"{repeated[0].file}: a suite called {repeated[0].name!r} is given already; names must differ")
+    for suite in suites:
+        ours, theirs = (each.executor.model_dump(exclude={"priority"}) for each in (first, suite))
+        differing = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
+        if differing:
+            raise BenchError(
+                f"{suite.file}: executor.{differing[0]} is {theirs.get(differing[0])}, but {ours.get(differing[0])} in "
+                f"{first.file}; suites that run together share one executor: only its priority may differ"
+            )
+
+
+def latest_results(store: Store) -> Iterator[dict[str, Any]]:
+    """The results of those runs whose folders changed last, enough to know how long like ones take."""
+    folders = map(store.run_folder, store.run_ids())
+    changed = {folder.name: folder.stat().st_mtime for folder in folders if folder.exists()}
+    for run in sorted(changed, key=lambda run: -changed[run])[:LATEST]:
+        if (result := store.result(run)) is not None:
+            yield result
 
 
 def _freed(waiting: Iterable[PlannedRun], store: Store, watch: Watch) -> dict[str, Mark | None]:
@@ -73,19 +131,33 @@ def make_executor(block: ExecutorBlock, threads: int) -> Executor:
 
 
 def make_jobs(
-    runs: Iterable[PlannedRun], store: Store, *, ask: bool = False, stale: Mapping[str, Mark] | None = None
-) -> Iterator[Job]:
+    runs: Iterable[PlannedRun], store: Store, *, ask: bool = False, stale: Mapping[str, Mark] | None = None,
+    measured: Measured | None = None,
+) -> Iterator[Job]:  # fmt: skip
     """A job for each training; cells that differ only in their tests share one, which does the tests of all."""
-    cache = str(cache_root())
-    groups: dict[str, list[dict[str, object]]] = {}
+    cache, root = str(cache_root()), str(store.root.resolve())
+    groups: dict[str, list[PlannedRun]] = {}
     for run in runs:
-        value: dict[str, object] = {
-            "run": run.run,
-            "config": run.config,
-            "evaluations": run.evaluations,
-            "protocols": run.protocols,
-            "options": run.options,
-        }
-        groups.setdefault(run.run, []).append(value)
-    for values in groups.values():
-        yield Job(tuple(values), str(store.root.resolve()), cache, ask, stale or {})
+        groups.setdefault(run.run, []).append(run)
+    alike: dict[str, dict[str, Any]] = {}  # what the seeds of a cell have in common
+    for group in groups.values():
+        first = group[0]
+        if first.cell not in alike:
+            alike[first.cell] = _demands(first.config, measured or Measured())
+        yield Job(tuple(map(_handed, group)), root, cache, ask, stale or {}, **alike[first.cell])
+
+
+def _handed(run: PlannedRun) -> dict[str, Any]:
+    """What a worker gets of a run."""
+    return {key: getattr(run, key) for key in ("run", "config", "evaluations", "protocols", "options")}
+
+
+def _demands(config: Mapping[str, Any], measured: Measured) -> dict[str, Any]:
+    """What a run will need, as far as it is known beforehand: fields of its job."""
+    shape = shape_of(config)
+    return {
+        "expected": expected_seconds(config, measured),
+        "threads": int(config["recipe"]["threads"]),
+        "shape": shape,
+        "peak": measured.peaks.get(shape),
+    }

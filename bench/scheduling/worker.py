@@ -71,6 +71,13 @@ def run_job(job: Job, device: str, send: Send, stop: Callable[[], bool], ask: As
         finally:
             if lease is not None:
                 lease.give_back()
+                _release_memory()
+
+
+def _release_memory() -> None:
+    from bench.training.environment import release_memory
+
+    release_memory()
 
 
 def _named(run: str, send: Send) -> Send:
@@ -108,7 +115,7 @@ def _train(
     from bench.scheduling.validation import make_validation
     from bench.store import write_bytes
     from bench.training.checkpoint import remove_checkpoint
-    from bench.training.environment import environment, execution_class
+    from bench.training.environment import environment, execution_class, gpu_peak, watch_memory
     from bench.training.loop import Training, relabel, split_identities
 
     config, key = run["config"], run["run"]
@@ -117,6 +124,8 @@ def _train(
     last: dict[str, Any] = {}
 
     def tell(event: Event) -> None:
+        if event["kind"] == "epoch":
+            event = {**event, **gpu_peak(device)}
         if event["kind"] != "step":
             store.append_event(key, event)
         send(event)
@@ -130,6 +139,7 @@ def _train(
             raise TakenOverError(f"run {key} was taken over by another process")
         return stop()
 
+    watch_memory(device)
     validate = make_validation(images, held_out, config, device) if len(held_out) else None
     checkpoint = store.checkpoint_folder(key) / "training.safetensors"
     training = Training(
@@ -153,6 +163,7 @@ def _train(
                 "loss": last.get("loss"),
                 "train_seconds": trained.seconds,
                 "images_per_second": trained.steps * config["recipe"]["batch"] / max(1e-9, trained.seconds),
+                **gpu_peak(device),
             },
             "validation": last.get("validation"),
             "weights_sha256": hashlib.sha256(content).hexdigest(),

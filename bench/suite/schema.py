@@ -208,6 +208,7 @@ class ExecutorBlock(Named):
 
     name: str = "local"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    priority: Annotated[int, Field(description="of several suites that run together, those with more go first")] = 0
     retries: Annotated[int, Field(ge=0, le=10, description="tries again when a worker process dies or hangs")] = 1
     hang_seconds: Annotated[
         float | None, Field(gt=0, description="a worker that says nothing for so long is killed; null: never")

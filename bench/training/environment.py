@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import platform
 import subprocess
@@ -31,6 +32,24 @@ def make_deterministic(*, threads: int, deterministic: bool) -> None:
     torch.backends.cudnn.benchmark = not deterministic
     # The fill of uninitialised memory costs time and changes no result of code that never reads it.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def watch_memory(device: torch.device) -> None:
+    """From here on ``gpu_peak`` counts anew."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def gpu_peak(device: torch.device) -> dict[str, int]:
+    """``peak_gpu_bytes``: the most that this process reserved of a GPU for tensors; nothing on another device."""
+    return {"peak_gpu_bytes": torch.cuda.max_memory_reserved(device)} if device.type == "cuda" else {}
+
+
+def release_memory() -> None:
+    """Gives back what this process keeps of a GPU for later, so that the next run, or others beside it, can have it."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call,unused-ignore]
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def execution_class(device: torch.device) -> dict[str, Any]:

@@ -34,25 +34,25 @@ def fake_main(pipe, device, mask):
 
 
 def test_gpus_are_shared_and_masked():
-    slots = make_slots("auto", share=0.5, threads=1, gpus=["0", "1"])
-    assert [slot.mask for slot in slots] == ["0", "0", "1", "1"]
-    assert {slot.device for slot in slots} == {"cuda"}
-    assert len(make_slots("auto", share=0.5, most=3, threads=1, gpus=["0", "1"])) == 3
+    slots = make_slots("auto", share=0.5, gpus=["0", "1"])
+    assert [slot.mask for slot in slots] == ["0", "1", "0", "1"]
+    assert {(slot.device, slot.memory) for slot in slots} == {("cuda", None)}
+    assert [slot.mask for slot in make_slots("auto", share=0.5, most=3, gpus=["0", "1"])] == ["0", "1", "0"]
 
 
-def test_cpu_slots_are_cores_by_threads():
-    assert len(make_slots("cpu", threads=2, gpus=["0"], cores=8)) == 4
-    assert len(make_slots("auto", threads=16, gpus=[], cores=8)) == 1
-    assert len(make_slots("auto", most=3, threads=1, gpus=[], cores=8)) == 3
+def test_without_gpus_there_is_a_slot_a_core_and_they_are_counted_unless_slots_are_given():
+    slots = make_slots("cpu", gpus=["0"], cores=8)
+    assert [(slot.device, slot.mask, slot.cores) for slot in slots] == [("cpu", "", 8)] * 8
+    assert [slot.cores for slot in make_slots("auto", most=3, gpus=[], cores=2)] == [None] * 3
 
 
 def test_asking_for_cuda_where_there_is_none_is_an_error():
     with pytest.raises(DeviceError, match="no GPU is visible"):
-        make_slots("cuda", threads=1, gpus=[])
+        make_slots("cuda", gpus=[])
 
 
 def test_six_runs_on_two_half_shared_gpus_run_four_at_a_time(tmp_path):
-    slots = make_slots("auto", share=0.5, threads=1, gpus=["0", "1"])
+    slots = make_slots("auto", share=0.5, gpus=["0", "1"])
     now, most, masks = set(), [], {}
 
     def hear(event):
@@ -72,7 +72,7 @@ def test_six_runs_on_two_half_shared_gpus_run_four_at_a_time(tmp_path):
 
 def test_a_worker_that_dies_is_replaced_its_job_tried_again_then_failed_and_the_others_go_on(tmp_path):
     events = []
-    slots = make_slots("auto", most=2, threads=1, gpus=[])
+    slots = make_slots("auto", most=2, gpus=[])
     jobs = [job("die", tmp_path), *(job(f"r{i}", tmp_path) for i in range(3))]
     LocalProcesses(slots, retries=1, main=fake_main).run(iter(jobs), events.append)
     kinds = [event["kind"] for event in events if event["run"] == "die"]
@@ -85,7 +85,7 @@ def test_a_worker_that_dies_is_replaced_its_job_tried_again_then_failed_and_the_
 
 def test_a_worker_that_says_nothing_is_killed_its_job_tried_again_then_failed_and_the_others_go_on(tmp_path):
     events = []
-    slots = make_slots("auto", most=2, threads=1, gpus=[])
+    slots = make_slots("auto", most=2, gpus=[])
     jobs = [job("hang", tmp_path), *(job(f"r{i}", tmp_path) for i in range(3))]
     LocalProcesses(slots, retries=1, hang_seconds=2.0, main=fake_main).run(iter(jobs), events.append)
     kinds = [event["kind"] for event in events if event["run"] == "hang"]
@@ -104,7 +104,7 @@ def test_jobs_are_asked_for_only_when_a_slot_is_free(tmp_path):
             yield job(f"r{i}", tmp_path)
 
     seen = []
-    LocalProcesses(make_slots("auto", most=1, threads=1, gpus=[]), main=fake_main).run(
+    LocalProcesses(make_slots("auto", most=1, gpus=[]), main=fake_main).run(
         jobs(), lambda event: seen.append((event["kind"], len(asked)))
     )
     assert [count for kind, count in seen if kind == "started"] == [1, 2, 3, 4]
@@ -116,7 +116,7 @@ def test_an_interrupt_ends_the_workers(tmp_path):
 
     begun = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        LocalProcesses(make_slots("auto", most=2, threads=1, gpus=[]), main=fake_main).run(
+        LocalProcesses(make_slots("auto", most=2, gpus=[]), main=fake_main).run(
             iter([job("a", tmp_path), job("b", tmp_path)]), hear
         )
     assert time.monotonic() - begun < 15

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.catalog import EXECUTORS, Option
@@ -17,16 +18,22 @@ if TYPE_CHECKING:
     summary="warm worker processes on this machine, one run at a time each",
     source="this project",
     options=(
-        share,
-        Option("slots", None, "runs at a time; null: a run a core, or 1/share per GPU", kind=int, minimum=1),
+        replace(share, doc=f"{share.doc}; auto: as many as fit its memory, as measured", words=("auto",)),
+        Option(
+            "slots",
+            None,
+            "most runs at a time; null: as many as their threads fit the cores, or as share allows per GPU",
+            kind=int,
+            minimum=1,
+        ),
     ),
 )
-def local(setting: Setting, *, share: float, slots: int | None) -> Executor:
+def local(setting: Setting, *, share: float | str, slots: int | None) -> Executor:
     from bench.scheduling.execute import LocalProcesses
     from bench.scheduling.slots import make_slots
 
     return LocalProcesses(
-        make_slots(setting.device, threads=setting.threads, share=share, most=slots),
+        make_slots(setting.device, share=share, most=slots),
         retries=setting.retries,
         hang_seconds=setting.hang_seconds,
     )
