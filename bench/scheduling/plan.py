@@ -11,8 +11,11 @@ from bench.catalog.third_party import packages_of
 from bench.data.cache import cache_root
 from bench.data.resolve import PreparedData, prepare
 from bench.errors import DataError
-from bench.store import Store, digest
-from bench.suite.schema import Cell
+from bench.scheduling.ids import ConfigText, Once, digest_of_text
+from bench.store import Store, canonical
+from bench.suite.base import Block, Named
+from bench.suite.data_block import Data
+from bench.suite.schema import Cell, Enhancement, Evaluation, Recipe, Terms
 from bench.suite.suite import Suite
 
 SEMANTICS = 2
@@ -83,13 +86,15 @@ def make_plan(suite: Suite, *, cache: Path | None = None, tell: Tell | None = No
     cache = cache or cache_root()
     prepared: dict[str, PreparedData] = {}
     runs: dict[tuple[str, str], PlannedRun] = {}
+    once = Once()
     for item in suite.cells:
-        key = item.cell.data.model_dump_json(exclude={"validation"})
+        key = once(_data_key, item.cell.data)
         if key not in prepared:
             prepared[key] = prepare(item.cell.data, cache=cache, tell=tell)
         check_sizes(item.cell, prepared[key])
+        planned = plan_cell(item.cell, prepared[key], item.axes, once)
         for seed in suite.seeds:
-            run = plan_run(item.cell, seed, prepared[key], item.axes)
+            run = planned.run(seed)
             runs.setdefault((run.run, run.cell), run)
     facts = {
         data.train[:12]: {"images": data.images, "identities": data.identities, "protocols": data.facts}
@@ -111,56 +116,131 @@ def check_sizes(cell: Cell, data: PreparedData) -> None:
         raise DataError(f"recipe.batch {cell.recipe.batch} is larger than the training set ({data.images} images)")
 
 
-def training_config(cell: Cell, data: PreparedData) -> dict[str, Any]:
+def training_config(cell: Cell, data: PreparedData, once: Once | None = None) -> dict[str, Any]:
     """What a run trains, seed aside: every field that changes its bits, and nothing else.
 
-    ``packages``, with name and version of each, is there only where other packages' parts are used.
+    ``packages``, with name and version of each, is there only where other packages' parts are used. ``once`` shares the
+    parts among cells with the same blocks.
     """
-    validation = cell.data.validation
-    term = cell.enhancement
+    once = once or Once()
     config = {
-        "backbone": cell.backbone.flat,
-        "margin": cell.margin.flat,
-        "enhancement": None
-        if term is None
-        else {
-            "strength": term.strength,
-            "gate": term.gate.flat,
-            "profile": term.profile.flat,
-            "schedule": term.schedule.model_dump(),
-        },
-        "terms": sorted((added.flat for added in cell.terms.root), key=lambda term: str(term["name"])),  # a sum
-        "classifier": cell.classifier.model_dump(),
-        "recipe": {
-            **cell.recipe.model_dump(exclude={"augmentation"}),
-            "augmentation": [step.flat for step in cell.recipe.augmentation],
-        },
+        "backbone": once(_flat, cell.backbone),
+        "margin": once(_flat, cell.margin),
+        "enhancement": None if cell.enhancement is None else once(_enhancement, cell.enhancement),
+        "terms": once(_terms, cell.terms),
+        "classifier": once(_dump, cell.classifier),
+        "recipe": once(_recipe, cell.recipe),
         "pixels": cell.data.pixels,
-        "validation": validation.model_dump() if validation.identities else None,
-        "train": {"digest": data.train, "images": data.images, "identities": data.identities},
+        "validation": once(_dump, cell.data.validation) if cell.data.validation.identities else None,
+        "train": once(_train, data),
         "semantics": SEMANTICS,
     }
+    return _with_packages(config)
+
+
+def _with_packages(config: dict[str, Any]) -> dict[str, Any]:
     packages = packages_of(config)
     return {**config, "packages": packages} if packages else config
 
 
-def plan_run(cell: Cell, seed: int, data: PreparedData, axes: dict[str, str]) -> PlannedRun:
-    config = training_config(cell, data)
-    baseline = training_config(cell.model_copy(update={"enhancement": None}), data)
-    options = cell.evaluation.model_dump(exclude={"train_geometry"})
-    run = digest({**config, "seed": seed})
-    tests = {name: digest([run, found, options, METRICS]) for name, found in data.protocols.items()}
+def _baseline(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration without the enhancing term."""
+    return _with_packages({**{key: part for key, part in config.items() if key != "packages"}, "enhancement": None})
+
+
+def _data_key(block: Data) -> str:
+    return block.model_dump_json(exclude={"validation"})
+
+
+def _flat(block: Named) -> dict[str, Any]:
+    return block.flat
+
+
+def _dump(block: Block) -> dict[str, Any]:
+    return block.model_dump()
+
+
+def _enhancement(term: Enhancement) -> dict[str, Any]:
+    return {
+        "strength": term.strength,
+        "gate": term.gate.flat,
+        "profile": term.profile.flat,
+        "schedule": term.schedule.model_dump(),
+    }
+
+
+def _terms(terms: Terms) -> list[dict[str, Any]]:
+    return sorted((added.flat for added in terms.root), key=lambda term: str(term["name"]))  # a sum
+
+
+def _recipe(recipe: Recipe) -> dict[str, Any]:
+    return {
+        **recipe.model_dump(exclude={"augmentation"}),
+        "augmentation": [step.flat for step in recipe.augmentation],
+    }
+
+
+def _train(data: PreparedData) -> dict[str, Any]:
+    return {"digest": data.train, "images": data.images, "identities": data.identities}
+
+
+def _options(evaluation: Evaluation) -> dict[str, Any]:
+    return evaluation.model_dump(exclude={"train_geometry"})
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """What the runs of a cell share, and how an id of each follows from its seed.
+
+    ``tests``: for each protocol, the rest of the canonical text of what its evaluation id is the digest of, which
+    begins with the run's id.
+    """
+
+    cell: str
+    baseline: str
+    axes: dict[str, str]
+    config: dict[str, Any]
+    text: ConfigText
+    tests: dict[str, str]
+    protocols: dict[str, str]
+    options: dict[str, Any]
+
+    def run(self, seed: int) -> PlannedRun:
+        run = digest_of_text(self.text.seeded(seed))
+        return PlannedRun(
+            run=run,
+            seed=seed,
+            cell=self.cell,
+            baseline=self.baseline,
+            axes=self.axes,
+            config={**self.config, "seed": seed},
+            evaluations={name: digest_of_text(f'["{run}",{rest}]') for name, rest in self.tests.items()},
+            protocols=self.protocols,
+            options=self.options,
+        )
+
+
+def plan_cell(cell: Cell, data: PreparedData, axes: dict[str, str], once: Once) -> PlannedCell:
+    config = training_config(cell, data, once)
+    text, baseline = ConfigText.of(config, once), ConfigText.of(_baseline(config), once)
+    options = once(_options, cell.evaluation)
+    asked = once(canonical, options)
+    tests = {name: f"{canonical(found)},{asked},{METRICS}" for name, found in data.protocols.items()}
     if cell.evaluation.train_geometry:
-        tests["train"] = digest([run, "train", METRICS])
-    tested_on = sorted(data.protocols.items())
-    return PlannedRun(
-        run=run,
-        seed=seed,
-        cell=digest([config, tested_on, options]),
-        baseline=digest([baseline, tested_on, options]),
+        tests["train"] = f'"train",{METRICS}'
+    tested = f"{canonical(sorted(data.protocols.items()))},{asked}"
+    return PlannedCell(
+        cell=digest_of_text(f"[{text.whole},{tested}]"),
+        baseline=digest_of_text(f"[{baseline.whole},{tested}]"),
         axes=axes,
-        config={**config, "seed": seed},
-        evaluations=tests,
+        config=config,
+        text=text,
+        tests=tests,
         protocols=data.protocols,
         options=options,
     )
+
+
+def plan_run(cell: Cell, seed: int, data: PreparedData, axes: dict[str, str]) -> PlannedRun:
+    """One run by itself, as `make_plan` plans it."""
+    return plan_cell(cell, data, axes, Once()).run(seed)
