@@ -27,33 +27,38 @@ class Once:
 
     def __call__(self, make: Callable[[V], T], of: V) -> T:
         key = make, id(of)
-        if key not in self._made:
-            self._made[key] = of, make(of)
-        made: T = self._made[key][1]
+        found = self._made.get(key)
+        if found is None:
+            found = self._made[key] = of, make(of)
+        made: T = found[1]
         return made
 
 
-def digest_of_text(text: str) -> str:
-    """As ``bench.store.digest``, of a value that is in canonical text already."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def digest_of_text(*texts: str) -> str:
+    """As ``bench.store.digest``, of a value whose canonical text these are, one after another."""
+    return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True)
-class ConfigText:
-    """A configuration without its seed in canonical text, cut in two where the seed belongs."""
+def texts_of(config: Mapping[str, Any], once: Once) -> dict[str, str]:
+    """The canonical text of each field."""
+    return {name: once(canonical, part) for name, part in config.items()}
 
-    head: str
-    tail: str
 
-    @staticmethod
-    def of(config: Mapping[str, Any], once: Once) -> ConfigText:
-        parts = [(key, f'"{key}":{once(canonical, config[key])}') for key in sorted(config)]
-        head = ",".join(text for key, text in parts if key < "seed")
-        return ConfigText(head, ",".join(text for key, text in parts if key > "seed"))
+def text_of(texts: Mapping[str, str]) -> str:
+    """The canonical text of a configuration from those of its fields."""
+    return "{" + ",".join([f'"{name}":{texts[name]}' for name in sorted(texts)]) + "}"
 
-    @property
-    def whole(self) -> str:
-        return "{" + ",".join(filter(None, (self.head, self.tail))) + "}"
 
-    def seeded(self, seed: int) -> str:
-        return "{" + ",".join(filter(None, (self.head, f'"seed":{seed}', self.tail))) + "}"
+class Seeded:
+    """Digests of a configuration with one seed or another: what stands before the seed is hashed once."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        start, mark, end = text_of({**texts, "seed": "\0"}).partition("\0")  # which no JSON text holds
+        assert mark
+        self._start, self._end = hashlib.sha256(start.encode()), end.encode()
+
+    def digest(self, seed: int) -> str:
+        found = self._start.copy()
+        found.update(b"%d" % seed)
+        found.update(self._end)
+        return found.hexdigest()[:16]
