@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import StoreError
+from bench.store_plan import plan_text, whole_plan
 
 if TYPE_CHECKING:
     import numpy as np
@@ -189,14 +190,18 @@ class Store:
         return [path.parent.name for path in sorted((self.root / "suites").glob("*/plan.json"))]
 
     def write_plan(self, name: str, plan: Mapping[str, Any]) -> None:
-        write_json(self.suite_folder(name) / "plan.json", plan)
+        write_bytes(self.suite_folder(name) / "plan.json", plan_text(plan).encode())
 
     def plan(self, name: str) -> dict[str, Any]:
-        plan = _read_json(self.suite_folder(name) / "plan.json")
+        path = self.suite_folder(name) / "plan.json"
+        plan = _read_json(path)
         if plan is None:
             known = ", ".join(self.suite_names()) or "none"
             raise StoreError(f"{self.root}: no suite called {name!r} has run here (known: {known})")
-        return plan
+        try:
+            return whole_plan(plan)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreError(f"{path}: cannot be read: {error}") from None
 
     def plans(self) -> Iterator[dict[str, Any]]:
         return (self.plan(name) for name in self.suite_names())

@@ -9,6 +9,8 @@ from importlib.metadata import EntryPoint, entry_points
 
 from bench.errors import BenchError
 
+_OWN = __name__.partition(".")[0] + "."
+
 
 @dataclass(frozen=True)
 class Package:
@@ -44,9 +46,9 @@ def load_entries(group: str) -> None:
 
 def package_of(module: str) -> Package | None:
     """The package that declares a module or its neighbour as an entry point; None for a module of this project."""
-    parts = module.split(".")
-    if parts[0] == __name__.split(".")[0]:
+    if module.startswith(_OWN):
         return None
+    parts = module.split(".")
 
     def shared(entry: EntryPoint) -> int:
         pairs = zip(parts, entry.value.partition(":")[0].split("."), strict=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,11 @@ from bench.catalog.third_party import packages_of
 from bench.data.cache import cache_root
 from bench.data.resolve import PreparedData, prepare
 from bench.errors import DataError
-from bench.store import Store, digest
-from bench.suite.schema import Cell
+from bench.scheduling.ids import Once, Seeded, digest_of_text, text_of, texts_of
+from bench.store import Store, canonical
+from bench.suite.base import Block, Named
+from bench.suite.data_block import Data
+from bench.suite.schema import Cell, Enhancement, Evaluation, Recipe, Terms
 from bench.suite.suite import Suite
 
 SEMANTICS = 2
@@ -25,18 +30,59 @@ Tell = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
+class PlannedCell:
+    """What all runs of a cell share, and how an id of each follows from its seed.
+
+    ``config``: what is trained, seed aside. ``tests``: for each protocol, what follows the run's id in the canonical text
+    that its evaluation id is the digest of.
+    """
+
+    cell: str
+    baseline: str
+    axes: dict[str, str]
+    config: dict[str, Any]
+    protocols: dict[str, str]
+    options: dict[str, Any]
+    ids: Seeded
+    tests: dict[str, str]
+
+    def run(self, seed: int) -> PlannedRun:
+        run = self.ids.digest(seed)
+        return PlannedRun(run, seed, self, {name: digest_of_text('["', run, rest) for name, rest in self.tests.items()})
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedRun:
     """One training: its id, what it trains (``config``), what it is tested on (``evaluations``), and its data."""
 
     run: str
     seed: int
-    cell: str
-    baseline: str
-    axes: dict[str, str]
-    config: dict[str, Any]
+    shared: PlannedCell
     evaluations: dict[str, str]
-    protocols: dict[str, str]
-    options: dict[str, Any]
+
+    @property
+    def cell(self) -> str:
+        return self.shared.cell
+
+    @property
+    def baseline(self) -> str:
+        return self.shared.baseline
+
+    @property
+    def axes(self) -> dict[str, str]:
+        return self.shared.axes
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return {**self.shared.config, "seed": self.seed}
+
+    @property
+    def protocols(self) -> dict[str, str]:
+        return self.shared.protocols
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return self.shared.options
 
     def record(self) -> dict[str, Any]:
         """As it stands in ``plan.json``."""
@@ -82,21 +128,37 @@ def make_plan(suite: Suite, *, cache: Path | None = None, tell: Tell | None = No
     """Expands a suite. Data that is missing or contradicts itself raises DataError here, before anything trains."""
     cache = cache or cache_root()
     prepared: dict[str, PreparedData] = {}
-    runs: dict[tuple[str, str], PlannedRun] = {}
+    once = Once()
     for item in suite.cells:
-        key = item.cell.data.model_dump_json(exclude={"validation"})
+        key = once(_data_key, item.cell.data)
         if key not in prepared:
             prepared[key] = prepare(item.cell.data, cache=cache, tell=tell)
         check_sizes(item.cell, prepared[key])
-        for seed in suite.seeds:
-            run = plan_run(item.cell, seed, prepared[key], item.axes)
-            runs.setdefault((run.run, run.cell), run)
+    runs: dict[tuple[str, str], PlannedRun] = {}
+    with _nothing_to_collect():
+        for item in suite.cells:
+            planned = plan_cell(item.cell, prepared[once(_data_key, item.cell.data)], item.axes, once)
+            for seed in suite.seeds:
+                run = planned.run(seed)
+                runs.setdefault((run.run, planned.cell), run)
     facts = {
         data.train[:12]: {"images": data.images, "identities": data.identities, "protocols": data.facts}
         for data in prepared.values()
     }
     notes = dict.fromkeys(note for data in prepared.values() for note in data.notes)
     return Plan(suite, tuple(runs.values()), facts, tuple(notes))
+
+
+@contextmanager
+def _nothing_to_collect() -> Iterator[None]:
+    """A plan is kept whole: looking for garbage in it, again and again while it grows, takes a fifth of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def check_sizes(cell: Cell, data: PreparedData) -> None:
@@ -111,56 +173,101 @@ def check_sizes(cell: Cell, data: PreparedData) -> None:
         raise DataError(f"recipe.batch {cell.recipe.batch} is larger than the training set ({data.images} images)")
 
 
-def training_config(cell: Cell, data: PreparedData) -> dict[str, Any]:
+def training_config(cell: Cell, data: PreparedData, once: Once | None = None) -> dict[str, Any]:
     """What a run trains, seed aside: every field that changes its bits, and nothing else.
 
-    ``packages``, with name and version of each, is there only where other packages' parts are used.
+    ``packages``, with name and version of each, is there only where other packages' parts are used. ``once`` shares the
+    parts among cells with the same blocks.
     """
-    validation = cell.data.validation
-    term = cell.enhancement
+    once = once or Once()
     config = {
-        "backbone": cell.backbone.flat,
-        "margin": cell.margin.flat,
-        "enhancement": None
-        if term is None
-        else {
-            "strength": term.strength,
-            "gate": term.gate.flat,
-            "profile": term.profile.flat,
-            "schedule": term.schedule.model_dump(),
-        },
-        "terms": sorted((added.flat for added in cell.terms.root), key=lambda term: str(term["name"])),  # a sum
-        "classifier": cell.classifier.model_dump(),
-        "recipe": {
-            **cell.recipe.model_dump(exclude={"augmentation"}),
-            "augmentation": [step.flat for step in cell.recipe.augmentation],
-        },
+        "backbone": once(_flat, cell.backbone),
+        "margin": once(_flat, cell.margin),
+        "enhancement": None if cell.enhancement is None else once(_enhancement, cell.enhancement),
+        "terms": once(_terms, cell.terms),
+        "classifier": once(_dump, cell.classifier),
+        "recipe": once(_recipe, cell.recipe),
         "pixels": cell.data.pixels,
-        "validation": validation.model_dump() if validation.identities else None,
-        "train": {"digest": data.train, "images": data.images, "identities": data.identities},
+        "validation": once(_dump, cell.data.validation) if cell.data.validation.identities else None,
+        "train": once(_train, data),
         "semantics": SEMANTICS,
     }
     packages = packages_of(config)
     return {**config, "packages": packages} if packages else config
 
 
-def plan_run(cell: Cell, seed: int, data: PreparedData, axes: dict[str, str]) -> PlannedRun:
-    config = training_config(cell, data)
-    baseline = training_config(cell.model_copy(update={"enhancement": None}), data)
-    options = cell.evaluation.model_dump(exclude={"train_geometry"})
-    run = digest({**config, "seed": seed})
-    tests = {name: digest([run, found, options, METRICS]) for name, found in data.protocols.items()}
+def _data_key(block: Data) -> str:
+    return block.model_dump_json(exclude={"validation"})
+
+
+def _flat(block: Named) -> dict[str, Any]:
+    return block.flat
+
+
+def _dump(block: Block) -> dict[str, Any]:
+    return block.model_dump()
+
+
+def _enhancement(term: Enhancement) -> dict[str, Any]:
+    return {
+        "strength": term.strength,
+        "gate": term.gate.flat,
+        "profile": term.profile.flat,
+        "schedule": term.schedule.model_dump(),
+    }
+
+
+def _terms(terms: Terms) -> list[dict[str, Any]]:
+    return sorted((added.flat for added in terms.root), key=lambda term: str(term["name"]))  # a sum
+
+
+def _recipe(recipe: Recipe) -> dict[str, Any]:
+    return {
+        **recipe.model_dump(exclude={"augmentation"}),
+        "augmentation": [step.flat for step in recipe.augmentation],
+    }
+
+
+def _train(data: PreparedData) -> dict[str, Any]:
+    return {"digest": data.train, "images": data.images, "identities": data.identities}
+
+
+def _protocol_texts(data: PreparedData) -> dict[str, str]:
+    return {name: canonical(found) for name, found in data.protocols.items()}
+
+
+def _tested_text(data: PreparedData) -> str:
+    return canonical(sorted(data.protocols.items()))
+
+
+def _options(evaluation: Evaluation) -> dict[str, Any]:
+    return evaluation.model_dump(exclude={"train_geometry"})
+
+
+def plan_cell(cell: Cell, data: PreparedData, axes: dict[str, str], once: Once) -> PlannedCell:
+    config = training_config(cell, data, once)
+    texts = texts_of(config, once)
+    baseline = {**texts, "enhancement": canonical(None)}
+    if "packages" in config:
+        baseline = texts_of(training_config(cell.model_copy(update={"enhancement": None}), data, once), once)
+    options = once(_options, cell.evaluation)
+    asked = once(canonical, options)
+    tests = {name: f'",{found},{asked},{METRICS}]' for name, found in once(_protocol_texts, data).items()}
     if cell.evaluation.train_geometry:
-        tests["train"] = digest([run, "train", METRICS])
-    tested_on = sorted(data.protocols.items())
-    return PlannedRun(
-        run=run,
-        seed=seed,
-        cell=digest([config, tested_on, options]),
-        baseline=digest([baseline, tested_on, options]),
+        tests["train"] = f'","train",{METRICS}]'
+    tested = f",{once(_tested_text, data)},{asked}]"
+    return PlannedCell(
+        cell=digest_of_text("[", text_of(texts), tested),
+        baseline=digest_of_text("[", text_of(baseline), tested),
         axes=axes,
-        config={**config, "seed": seed},
-        evaluations=tests,
+        config=config,
         protocols=data.protocols,
         options=options,
+        ids=Seeded(texts),
+        tests=tests,
     )
+
+
+def plan_run(cell: Cell, seed: int, data: PreparedData, axes: dict[str, str]) -> PlannedRun:
+    """One run by itself, as `make_plan` plans it."""
+    return plan_cell(cell, data, axes, Once()).run(seed)

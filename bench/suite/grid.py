@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +94,30 @@ def apply(base: Mapping[str, Any], choice: Mapping[Axis, int]) -> dict[str, Any]
     for axis in sorted(choice, key=lambda a: len(a.path)):
         put(cell, axis.path, copy.deepcopy(axis.values[choice[axis]]))
     return cell
+
+
+class Parts:
+    """The blocks of a grid's cells. One that several points share, because no axis in it moves, is made once."""
+
+    def __init__(self, base: Mapping[str, Any], axes: Sequence[Axis]) -> None:
+        self._base, self._axes = base, {axis.path[0]: [a for a in axes if a.path[0] == axis.path[0]] for axis in axes}
+        self._made: dict[tuple[str | int, ...], Any] = {}
+
+    def of(self, block: str, choice: Mapping[Axis, int]) -> tuple[tuple[str | int, ...], Any]:
+        """A block at a point, None where there is none, and a key that it shares with the points it is equal at.
+
+        It is the same object each time: not to be changed.
+        """
+        axes = self._axes.get(block, ())
+        key = (block, *(choice[axis] for axis in axes))
+        if key not in self._made:
+            base = {block: self._base[block]} if block in self._base else {}
+            self._made[key] = apply(base, {axis: choice[axis] for axis in axes}).get(block)
+        return key, self._made[key]
+
+    def all(self, blocks: Iterable[str], choice: Mapping[Axis, int]) -> dict[str, Any]:
+        """The cell at a point."""
+        return {block: self.of(block, choice)[1] for block in blocks}
 
 
 def put(tree: dict[str, Any], path: Path, value: Any) -> None:

@@ -79,6 +79,13 @@ class _Loader:
         self.mistakes: dict[Mistake, None] = {}
         self.warnings: dict[str, None] = {}
         self.cache: dict[tuple[str, str], Any] = {}
+        self.checked: dict[tuple[str | int, ...], Any] = {}
+        self.same: dict[tuple[str, str], Any] = {}
+        self.defaults = {
+            name: self._shared(name, found.get_default())
+            for name, found in Cell.model_fields.items()
+            if not found.is_required()
+        }
 
     def wrong(self, location: Location, problem: str) -> None:
         self.mistakes[self.source.mistake(location, problem)] = None
@@ -134,17 +141,20 @@ class _Loader:
                 self.wrong((block,), "is missing: give the block, or make it an axis of the grid")
         labels = {axis: [axis_label(v, axis.values) for v in axis.values] for axis in axes}
         used = [False] * len(excludes)
-        cells: dict[str, SuiteCell] = {}
+        cells: dict[tuple[int, ...], SuiteCell] = {}
+        parts = grids.Parts(base, axes)
         for choice in grids.choices(groups):
-            raw = grids.apply(base, choice)
-            hit = [grids.matches(raw, pattern) for _, pattern in excludes]
-            used = [u or h for u, h in zip(used, hit, strict=True)]
-            if any(hit):
-                continue
-            cell = self._cell(raw, choice)
+            if excludes:
+                raw = parts.all(CELL_BLOCKS, choice)
+                hit = [grids.matches(raw, pattern) for _, pattern in excludes]
+                used = [u or h for u, h in zip(used, hit, strict=True)]
+                if any(hit):
+                    continue
+            cell = self._cell(parts, choice)
             if cell is not None:
                 named = {axis.name: labels[axis][index] for axis, index in choice.items()}
-                cells.setdefault(cell.model_dump_json(), SuiteCell(cell, named))
+                same = tuple(id(getattr(cell, name)) for name in CELL_BLOCKS)  # equal blocks are one object
+                cells.setdefault(same, SuiteCell(cell, named))
         for (location, pattern), did in zip(excludes, used, strict=True):
             if not did:
                 self.wrong(location, f"excludes nothing: no cell matches {pattern!r}")
@@ -153,13 +163,19 @@ class _Loader:
         self._twins(list(cells.values()))
         return list(cells.values())
 
-    def _cell(self, raw: Mapping[str, Any], choice: Mapping[grids.Axis, int]) -> Cell | None:
-        given = {name: self._block(name, raw[name], choice) for name in CELL_BLOCKS if raw.get(name) is not None}
-        if "data" not in given:
-            given["data"] = self._block("data", {}, choice)
+    def _cell(self, parts: grids.Parts, choice: Mapping[grids.Axis, int]) -> Cell | None:
+        given: dict[str, Any] = {}
+        for name in CELL_BLOCKS:
+            key, raw = parts.of(name, choice)
+            if raw is None and name != "data":
+                continue
+            if key not in self.checked:
+                self.checked[key] = self._block(name, {} if raw is None else raw, choice)
+            given[name] = self.checked[key]
         if any(block is None for block in given.values()) or not {"backbone", "margin"} <= given.keys():
             return None
-        if given.get("enhancement") is not None and given["enhancement"].strength == 0:
+        given = {**self.defaults, **given}
+        if given["enhancement"] is not None and given["enhancement"].strength == 0:
             given["enhancement"] = None  # every gate and profile at λ = 0 is one and the same base loss
         cell = Cell(**given)
         if cell.recipe.select == "validation" and not cell.data.validation.identities:
@@ -184,8 +200,12 @@ class _Loader:
             self._report(error, (name,), choice)
         if block is not None:
             block = resolve(name, block, lambda at, problem: self._wrong_in_cell(at, problem, choice))
-        self.cache[key] = block if len(self.mistakes) == before else None
+        self.cache[key] = self._shared(name, block) if len(self.mistakes) == before else None
         return self.cache[key]
+
+    def _shared(self, name: str, block: Any) -> Any:
+        """The one object for all blocks that equal this one, so that cells are compared by identity."""
+        return None if block is None else self.same.setdefault((name, block.model_dump_json()), block)
 
     def _report(self, error: ValidationError, at: Location, choice: Mapping[grids.Axis, int]) -> None:
         for item in error.errors(include_url=False):
@@ -221,25 +241,26 @@ class _Loader:
 
     def _columns_measured(self, report: ReportBlock, cells: Sequence[SuiteCell]) -> None:
         """A column that no cell would fill is a mistake."""
-        measured = dict.fromkeys(name for item in cells for name in item.cell.evaluation.metrics)
+        evaluations = {id(item.cell.evaluation): item.cell.evaluation for item in cells}
+        measured = dict.fromkeys(name for evaluation in evaluations.values() for name in evaluation.metrics)
         for i, name in enumerate(report.metrics):
             if name not in measured:
                 self.wrong(("report", "metrics", i), unknown_name("metric", name, measured, show=len(measured)))
 
     def _twins(self, cells: Sequence[SuiteCell]) -> None:
         """Warns of cells whose gradients are the same by definition (matched and cosine where ψ' = −sin θ)."""
-        seen: dict[str, str] = {}
-        for item in cells:
+        both = {"matched", "cosine"} <= {item.cell.enhancement.profile.name for item in cells if item.cell.enhancement}
+        seen: dict[tuple[str | int, ...], str] = {}
+        for item in cells if both else ():
             term, margin = item.cell.enhancement, item.cell.margin
             if term is None or term.profile.name not in ("matched", "cosine"):
                 continue
             straight = margin.options.get("margin_gradient") == "straight_through"
             if MARGINS.get(margin.name).traits.get("angular") and not straight:
                 continue
-            key = item.cell.model_copy(
-                update={"enhancement": term.model_copy(update={"profile": Named(name="cosine")})}
-            )
-            other = seen.setdefault(key.model_dump_json(), term.profile.name)
+            alike = term.model_copy(update={"profile": Named(name="cosine")}).model_dump_json()
+            key = (alike, *(id(getattr(item.cell, name)) for name in CELL_BLOCKS if name != "enhancement"))
+            other = seen.setdefault(key, term.profile.name)
             if other != term.profile.name:
                 self.warnings[
                     f"{margin.name}, strength {term.strength:g}: the profiles matched and cosine have the same "

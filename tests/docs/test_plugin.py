@@ -6,6 +6,7 @@ import tomllib
 
 import pytest
 
+from bench.store import Store
 from tests.third_party import EXAMPLE, ROOT, installed_example, python
 from tests.tiny import SUITE, write_root
 
@@ -99,7 +100,7 @@ def test_every_run_trains_and_those_that_use_the_package_record_it(ran):
 
 
 def test_a_gate_of_another_package_keeps_the_baseline_of_its_margin(place, ran):
-    plan = json.loads((place[0] / "results" / "suites" / "tiny" / "plan.json").read_text())
+    plan = Store(place[0] / "results").plan("tiny")
     cells = {run["cell"] for run in plan["runs"]}
     assert all(run["baseline"] in cells for run in plan["runs"])
     assert len({run["baseline"] for run in plan["runs"]}) == 2
