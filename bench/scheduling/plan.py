@@ -21,6 +21,9 @@ SEMANTICS = 2
 METRICS = 2
 """Raised when the same scores would give other metrics."""
 
+NEW_IN_RECIPE = ("micro_batch", "ema")
+"""Fields that are left out where they are null, so that runs trained before there were such fields keep their ids."""
+
 Tell = Callable[[str, int, int], None]
 
 
@@ -118,6 +121,7 @@ def training_config(cell: Cell, data: PreparedData) -> dict[str, Any]:
     """
     validation = cell.data.validation
     term = cell.enhancement
+    unused = {name for name in NEW_IN_RECIPE if getattr(cell.recipe, name) is None}
     config = {
         "backbone": cell.backbone.flat,
         "margin": cell.margin.flat,
@@ -132,7 +136,7 @@ def training_config(cell: Cell, data: PreparedData) -> dict[str, Any]:
         "terms": sorted((added.flat for added in cell.terms.root), key=lambda term: str(term["name"])),  # a sum
         "classifier": cell.classifier.model_dump(),
         "recipe": {
-            **cell.recipe.model_dump(exclude={"augmentation"}),
+            **cell.recipe.model_dump(exclude={"augmentation", *unused}),
             "augmentation": [step.flat for step in cell.recipe.augmentation],
         },
         "pixels": cell.data.pixels,
