@@ -44,10 +44,19 @@ def _memory(error: BaseException, config: dict[str, Any]) -> dict[str, Any]:
         found["peak_gpu_bytes"] = torch.cuda.max_memory_allocated()
         said = f"peak {found['peak_gpu_bytes'] / GIB:.1f} GiB on the GPU, {said}"
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
-    advice = f"try a smaller recipe.batch (now {config['recipe']['batch']})"
+    recipe = config["recipe"]
+    advice = f"try a smaller recipe.batch (now {recipe['batch']})"
+    if (part := _half_or_less(recipe.get("micro_batch") or recipe["batch"])) is not None:
+        changes = "it changes the run's id and, with BatchNorm, its gradient"
+        advice = f"try recipe.micro_batch {part} ({changes}), a smaller recipe.batch (now {recipe['batch']})"
     if config["classifier"]["block"] is None:
         advice += " or, with many classes, classifier.block or classifier.share"
     return {**found, "error": f"out of memory: {said}; {advice} ({first})"}
+
+
+def _half_or_less(images: int) -> int | None:
+    """The largest number of images, 2 or more, into whose multiples so many can be parted."""
+    return next((part for part in range(images // 2, 1, -1) if images % part == 0), None)
 
 
 def record_failure(store: Store, run: str, failure: dict[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,9 @@ SEMANTICS = 2
 METRICS = 2
 """Raised when the same scores would give other metrics."""
 
+NEW_IN_RECIPE = ("micro_batch", "ema")
+"""Fields that are left out where they are null, so that runs trained before there were such fields keep their ids."""
+
 Tell = Callable[[str, int, int], None]
 
 
@@ -222,8 +225,9 @@ def _terms(terms: Terms) -> list[dict[str, Any]]:
 
 
 def _recipe(recipe: Recipe) -> dict[str, Any]:
+    unused = {name for name in NEW_IN_RECIPE if getattr(recipe, name) is None}
     return {
-        **recipe.model_dump(exclude={"augmentation"}),
+        **recipe.model_dump(exclude={"augmentation", *unused}),
         "augmentation": [step.flat for step in recipe.augmentation],
     }
 

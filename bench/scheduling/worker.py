@@ -116,7 +116,8 @@ def _train(
     from bench.store import write_bytes
     from bench.training.checkpoint import remove_checkpoint
     from bench.training.environment import environment, execution_class, gpu_peak, watch_memory
-    from bench.training.loop import Training, relabel, split_identities
+    from bench.training.loop import Training
+    from bench.training.split import relabel, split_identities
 
     config, key = run["config"], run["run"]
     rows, held_out = split_identities(images.labels, config["validation"])
@@ -183,7 +184,7 @@ def _evaluate(
 ) -> None:  # fmt: skip
     from bench.data.protocols import open_protocol
     from bench.evaluation.run import evaluate_protocol, evaluate_training
-    from bench.training.loop import relabel, split_identities
+    from bench.training.split import relabel, split_identities
 
     config, key = run["config"], run["run"]
     backbone, head = load_trained(store, key, config, device)

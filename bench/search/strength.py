@@ -204,7 +204,7 @@ def baseline_interval(suite: Suite, store: Store, found: Found) -> tuple[float, 
     from bench.evaluation.templates import pair_scores
     from bench.scheduling.validation import MOST_IMAGES, some_people, validation_pairs
     from bench.scheduling.worker import load_trained
-    from bench.training.loop import split_identities
+    from bench.training.split import split_identities
 
     config = store.config(found.baseline.run) or {}
     images = open_packed(cache_root(), config["train"]["digest"])

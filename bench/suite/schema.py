@@ -125,12 +125,27 @@ class Recipe(Block):
     batch: Annotated[int, Field(ge=2, description="images a step; the last, smaller batch of an epoch is dropped")] = (
         128
     )
-    precision: Literal["float32", "bfloat16"] = "float32"
+    micro_batch: Annotated[
+        int | None,
+        Field(
+            ge=2,
+            description="images whose activations are in memory at a time, and by which BatchNorm normalises; it "
+            "divides batch; the loss and its gradient are still those of the batch; null: the whole batch",
+        ),
+    ] = None
+    precision: Annotated[
+        Literal["float32", "bfloat16", "float16"],
+        Field(description="in which the backbone computes; weights, embeddings and loss are float32 in all of them"),
+    ] = "float32"
     augmentation: list[Named] = [Named(name="flip")]
     clip_gradient: Annotated[float | None, Field(gt=0, description="largest gradient norm; null: none")] = 5.0
     threads: Annotated[PositiveInt, Field(description="CPU threads of a run; they change the bits")] = 1
     deterministic: bool = True
     select: Literal["last", "validation"] = "last"
+    ema: Annotated[
+        float | None,
+        Field(gt=0, lt=1, description="decay a step of the moving average of the weights, which is kept; null: none"),
+    ] = None
 
 
 def far_text(value: object) -> str:

@@ -175,9 +175,15 @@ class _Loader:
         if any(block is None for block in given.values()) or not {"backbone", "margin"} <= given.keys():
             return None
         given = {**self.defaults, **given}
+        if given["recipe"].micro_batch == given["recipe"].batch:
+            whole = given["recipe"].model_copy(update={"micro_batch": None})
+            given["recipe"] = self._shared("recipe", whole)
         if given["enhancement"] is not None and given["enhancement"].strength == 0:
             given["enhancement"] = None  # every gate and profile at λ = 0 is one and the same base loss
         cell = Cell(**given)
+        if (part := cell.recipe.micro_batch) is not None and cell.recipe.batch % part:
+            problem = f"must divide recipe.batch ({cell.recipe.batch}), found {part}"
+            self._wrong_in_cell(("recipe", "micro_batch"), problem, choice)
         if cell.recipe.select == "validation" and not cell.data.validation.identities:
             self._wrong_in_cell(("recipe", "select"), "needs data.validation.identities > 0", choice)
         if cell.recipe.warmup_epochs >= cell.recipe.epochs:

@@ -92,8 +92,12 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> Tensors:
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, tensors: Tensors) -> None:
+    """Puts back what ``optimiser_tensors`` found, in the memory layout of the parameters, whose kernels it decides."""
+    parameters = [value for group in optimiser.param_groups for value in group["params"]]
     state: dict[int, Tensors] = {}
     for name, tensor in tensors.items():
         index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = tensor
+        like = parameters[int(index)]
+        laid_out = torch.empty_like(like, device=tensor.device).copy_(tensor) if tensor.shape == like.shape else tensor
+        state.setdefault(int(index), {})[key] = laid_out
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

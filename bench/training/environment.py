@@ -25,11 +25,17 @@ def pick_device(wanted: str) -> torch.device:
 
 
 def make_deterministic(*, threads: int, deterministic: bool) -> None:
-    """Sets the process-wide switches that a run's bits depend on. A worker calls it before every run."""
+    """Sets the process-wide switches that a run's bits depend on. A worker calls it before every run.
+
+    And before anything of it uses CUDA, which reads its workspace from the environment once. What stands there is kept.
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(deterministic)
     torch.backends.cudnn.benchmark = not deterministic
+    # Torch's defaults; said because whoever used the process before may have changed them.
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.conv.fp32_precision = "tf32"  # type: ignore[attr-defined]
     # The fill of uninitialised memory costs time and changes no result of code that never reads it.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
@@ -66,6 +72,9 @@ def execution_class(device: torch.device) -> dict[str, Any]:
     if device.type == "cuda":
         found["cuda"] = torch.version.cuda
         found["matmul_precision"] = torch.get_float32_matmul_precision()
+        found["conv_precision"] = torch.backends.cudnn.conv.fp32_precision  # type: ignore[attr-defined]
+        found["cudnn"] = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+        found |= {name.lower(): os.environ.get(name) for name in ("CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE")}
     return found
 
 

@@ -6,10 +6,10 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -19,6 +19,7 @@ from bench.data.types import Int
 from bench.errors import BenchError, NonFiniteLossError
 from bench.losses.head import MarginHead
 from bench.suite.seeds import seed_for
+from bench.training.average import MovingAverage
 from bench.training.batches import Batches
 from bench.training.checkpoint import (
     load_checkpoint,
@@ -28,13 +29,15 @@ from bench.training.checkpoint import (
     save_checkpoint,
     without_prefix,
 )  # fmt: skip
-from bench.training.optimise import learning_rate, make_optimiser, strength_share
+from bench.training.meters import measured, meter_names
+from bench.training.optimise import learning_rate, make_optimiser, strength_at
 from bench.training.rows import train_rows
+from bench.training.scaling import LossScale
+from bench.training.step import forward_backward
 
 CHECKPOINT_SECONDS = 20.0
 CHECKPOINT_SHARE = 0.01  # of the time at most, so that large models checkpoint less often
 FINITE_CHECK_STEPS = 20  # on an accelerator: looking at the loss makes the host wait
-METERS = ("loss", "base", "term", "target_angle", "posterior")
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -92,12 +95,16 @@ class Training:
             )
         backbone, head = make_models(config, classes=int(labels.max()) + 1)
         self.backbone = backbone.to(device).to(memory_format=torch.channels_last)
+        self.network: nn.Module = self.backbone  # what a batch goes through: processes that share it wrap it
         self.head = head.to(device)
         self.parameters = [*self.backbone.parameters(), *self.head.trainable()]
         self.optimiser = make_optimiser(self.recipe, self.parameters)
         train_rows(self.optimiser, self.head)
+        self.scale = LossScale(self.recipe["precision"], self.optimiser, device)
+        self.average = MovingAverage(self.backbone, decay) if (decay := self.recipe.get("ema")) else None
+        self.judged = self.backbone if self.average is None else self.average.backbone
         self.epoch, self.step, self.seconds = 0, 0, 0.0
-        self.meters = (*METERS, *(f"terms.{block['name']}" for block in config["terms"]))
+        self.meters = meter_names(config)
         self.sums = torch.zeros(len(self.meters), device=device)
         self.first_bad = torch.full((), -1, device=device)
         self.best: tuple[float, int, dict[str, torch.Tensor]] | None = None
@@ -129,50 +136,38 @@ class Training:
             self.seconds += time.monotonic() - begun
             self._end_epoch((self.step - first) * self.batches.size / max(1e-9, time.monotonic() - begun))
         if self.best is not None:
-            self.backbone.load_state_dict(self.best[2])
+            self.judged.load_state_dict(self.best[2])
         selected = self.best[1] if self.best else self.epoch
-        steps = self.epoch * self.batches.steps_per_epoch
-        return Trained(self.backbone, self.head, self.epoch, steps, selected, self.seconds)
+        return Trained(self.judged, self.head, self.epoch, self._steps_done(), selected, self.seconds)
 
     def _train_step(self) -> None:
         images, labels, most = self.batches.get(self.epoch, self.step)
-        rate = learning_rate(self.recipe, self._steps_done(), self.batches.steps_per_epoch)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        seed = int(self.config["seed"])
-        torch.manual_seed(seed_for("layers", seed=seed, epoch=self.epoch, step=self.step))  # dropout, drop path
-        half = self.recipe["precision"] == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            embeddings = self.backbone(images)
         step = self._steps_done()
-        output = self.head(embeddings.float(), labels, step=step, strength=self._strength(step), max_repeat=most)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.recipe, step, self.batches.steps_per_epoch)
         self.optimiser.zero_grad(set_to_none=True)
-        output.loss.backward()
+        strength = strength_at(self.config, step, self.batches.steps_per_epoch)
+        loss = partial(self.head, labels=labels, step=step, strength=strength, max_repeat=most)
+        moment = {"seed": int(self.config["seed"]), "epoch": self.epoch, "step": self.step}
+        output = forward_backward(
+            self.network, loss, images, recipe=self.recipe, moment=moment, scaled=self.scale.scaled
+        )
+        self.scale.unscale()
         norm = nn.utils.clip_grad_norm_(self.parameters, self.recipe["clip_gradient"] or math.inf)
-        bad = ~(torch.isfinite(output.loss.detach()) & torch.isfinite(norm))
-        self.first_bad = torch.where((self.first_bad < 0) & bad, self._steps_done(), self.first_bad)
+        finite = torch.isfinite(output.loss.detach())
+        if not self.scale.needed:  # else a gradient may overflow under the scale, and its step is skipped
+            finite &= torch.isfinite(norm)
+        self.first_bad = torch.where((self.first_bad < 0) & ~finite, step, self.first_bad)
         if self.device.type == "cpu" or self.step % FINITE_CHECK_STEPS == 0:
             self._check_finite()
-        self.optimiser.step()
-        nothing = torch.zeros((), device=self.device)
-        values = (
-            output.loss.detach(), output.base, nothing if output.term is None else output.term,
-            output.target_angle.mean(), nothing if output.posterior is None else output.posterior.mean(),
-            *output.terms.values(),
-        )  # fmt: skip
-        self.sums += torch.stack([v.to(torch.float32) for v in values])
+        self.scale.step(step)
+        if self.average is not None:
+            self.average.follow(self.backbone, step)
+        self.sums += measured(output)
         self.step += 1
 
     def _steps_done(self) -> int:
         return self.epoch * self.batches.steps_per_epoch + self.step
-
-    def _strength(self, step: int) -> float:
-        """λ at a step of the whole training, from 0."""
-        term = self.config["enhancement"]
-        if term is None:
-            return 0.0
-        epochs, each = self.recipe["epochs"], self.batches.steps_per_epoch
-        return float(term["strength"]) * strength_share(term["schedule"], step, each, epochs)
 
     def _position(self) -> dict[str, int]:
         return {
@@ -193,7 +188,6 @@ class Training:
     def _end_epoch(self, images_per_second: float) -> None:
         last, each = self._steps_done(), self.batches.steps_per_epoch
         means: dict[str, float] = dict(zip(self.meters, (self.sums / each).tolist(), strict=True))
-        rate = learning_rate(self.recipe, last - 1, each)
         event: dict[str, Any] = {
             "kind": "epoch",
             "epoch": self.epoch + 1,
@@ -201,19 +195,21 @@ class Training:
             "loss": means["loss"],
             "base": means["base"],
             "term": means["term"] if self.head.term is not None else None,
-            "strength": math.fsum(map(self._strength, range(last - each, last))) / each,
+            "strength": math.fsum(strength_at(self.config, step, each) for step in range(last - each, last)) / each,
             "terms": {block["name"]: means[f"terms.{block['name']}"] for block in self.config["terms"]},
             "target_angle_deg": math.degrees(means["target_angle"]),
             "posterior": means["posterior"] if self.head.margin.has_posterior else None,
-            "lr": rate,
+            "lr": learning_rate(self.recipe, last - 1, each),
             "images_per_second": images_per_second,
             "seconds": self.seconds,
         }
+        if self.scale.needed:
+            event["skipped_steps"], self.scale.skipped = self.scale.skipped, 0
         if self.validate is not None:
-            event["validation"] = self.validate(self.backbone)
+            event["validation"] = self.validate(self.judged)
             score = event["validation"]["accuracy"]
             if self.recipe["select"] == "validation" and (self.best is None or score > self.best[0]):
-                weights = {name: tensor.clone() for name, tensor in self.backbone.state_dict().items()}
+                weights = {name: tensor.clone() for name, tensor in self.judged.state_dict().items()}
                 self.best = (score, self.epoch + 1, weights)
         self.epoch, self.step = self.epoch + 1, 0
         self.sums.zero_()
@@ -226,7 +222,10 @@ class Training:
             **prefixed("optimiser", optimiser_tensors(self.optimiser)),
             "sums": self.sums,
         }
-        state: dict[str, Any] = {"epoch": self.epoch, "step": self.step, "seconds": seconds, "best": None}
+        position = {"epoch": self.epoch, "step": self.step, "seconds": seconds}
+        state: dict[str, Any] = {**position, "best": None, "scaler": self.scale.state()}
+        if self.average is not None:
+            tensors |= prefixed("ema", self.average.backbone.state_dict())
         if self.best is not None:
             tensors |= prefixed("best", self.best[2])
             state["best"] = [self.best[0], self.best[1]]
@@ -241,28 +240,10 @@ class Training:
         self.head.load_state_dict(without_prefix("head", tensors))
         load_optimiser(self.optimiser, without_prefix("optimiser", tensors))
         self.sums.copy_(tensors["sums"])
+        self.scale.load(state.get("scaler", {}))
+        if self.average is not None:
+            self.average.backbone.load_state_dict(without_prefix("ema", tensors))
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         if state["best"] is not None:
             self.best = (*state["best"], without_prefix("best", tensors))
         self.tell({"kind": "resumed", **self._position()})
-
-
-def split_identities(labels: Int, validation: dict[str, Any] | None) -> tuple[Int, Int]:
-    """Rows (indices into ``labels``) for training and for validation: whole identities, by the split's own seed."""
-    rows = np.arange(len(labels))
-    if validation is None:
-        return rows, rows[:0]
-    people = int(labels.max()) + 1
-    held = round(people * float(validation["identities"]))
-    if not 2 <= held <= people - 2:
-        raise BenchError(
-            f"data.validation.identities: {held} of {people} identities held out; both parts need at least 2"
-        )
-    order = np.random.default_rng(seed_for("validation", seed=int(validation["seed"]))).permutation(people)
-    out = np.isin(labels, order[:held])
-    return rows[~out], rows[out]
-
-
-def relabel(labels: Int) -> Int:
-    """Labels numbered anew from 0 without gaps."""
-    return np.unique(labels, return_inverse=True)[1].astype(np.int64)

@@ -32,6 +32,15 @@ def learning_rate(recipe: dict[str, Any], step: int, steps_per_epoch: int) -> fl
             raise ValueError(f"no schedule is called {name!r}")
 
 
+def strength_at(config: dict[str, Any], step: int, steps_per_epoch: int) -> float:
+    """λ of a run at a step (from 0) of the whole training."""
+    term = config["enhancement"]
+    if term is None:
+        return 0.0
+    epochs = config["recipe"]["epochs"]
+    return float(term["strength"]) * strength_share(term["schedule"], step, steps_per_epoch, epochs)
+
+
 def strength_share(schedule: dict[str, Any], step: int, steps_per_epoch: int, epochs: int) -> float:
     """Which share of λ acts at a step (from 0)."""
     match schedule["name"]:

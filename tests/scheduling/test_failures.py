@@ -39,8 +39,25 @@ def test_out_of_memory_says_how_much_there_was_and_what_to_try(error):
     assert found["reason"] == "oom"
     assert found["peak_bytes"] > 10**7
     assert found["error"].startswith("out of memory: peak ")
-    assert "try a smaller recipe.batch (now 64) or, with many classes, classifier.block" in found["error"]
+    assert (
+        "try recipe.micro_batch 32 (it changes the run's id and, with BatchNorm, its gradient), "
+        "a smaller recipe.batch (now 64) or, with many classes, classifier.block"
+    ) in found["error"]
     assert "\n" not in found["error"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "advice"),
+    [
+        ({"batch": 64, "micro_batch": 16}, "try recipe.micro_batch 8 ("),
+        ({"batch": 45}, "try recipe.micro_batch 15 ("),
+        ({"batch": 64, "micro_batch": 2}, "try a smaller recipe.batch (now 64)"),
+        ({"batch": 7}, "try a smaller recipe.batch (now 7)"),
+    ],
+)
+def test_the_micro_batch_that_is_advised_is_smaller_and_divides_the_batch(recipe, advice):
+    found = failure_of(MemoryError(), {**CONFIG, "recipe": recipe})
+    assert advice in found["error"]
 
 
 def test_torch_without_memory_on_the_host_is_out_of_memory():

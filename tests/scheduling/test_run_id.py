@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bench.data.resolve import PreparedData
-from bench.scheduling.plan import plan_run
+from bench.scheduling.plan import PlannedRun, plan_run
 from bench.suite.suite import load_suite
 
 SUITE = """\
@@ -14,11 +14,15 @@ recipe: {epochs: 2}
 """
 
 
-def run_id(folder: Path, more: str = "") -> str:
+def planned(folder: Path, more: str = "", *overrides: str) -> PlannedRun:
     path = folder / "suite.yaml"
     path.write_text(SUITE + more)
     data = PreparedData("t" * 16, 100, 10, {"lfw": "l" * 16}, {})
-    return plan_run(load_suite(path, ()).cells[0].cell, 0, data, {}).run
+    return plan_run(load_suite(path, overrides).cells[0].cell, 0, data, {})
+
+
+def run_id(folder: Path, more: str = "", *overrides: str) -> str:
+    return planned(folder, more, *overrides).run
 
 
 def test_the_share_and_the_block_of_the_classifier_are_in_the_run_id(tmp_path):
@@ -29,3 +33,23 @@ def test_the_share_and_the_block_of_the_classifier_are_in_the_run_id(tmp_path):
     plain = run_id(tmp_path)
     assert len({plain, *ids}) == 5
     assert run_id(tmp_path, "classifier: {share: 1, block: null}\n") == plain
+
+
+def test_a_run_of_before_there_were_micro_batches_and_averages_keeps_its_id(tmp_path):
+    """Only a rise of SEMANTICS may change this id."""
+    assert run_id(tmp_path) == "7e61830e567ad932"
+    assert not {"micro_batch", "ema"} & planned(tmp_path).config["recipe"].keys()
+
+
+def test_micro_batch_average_and_precision_are_in_the_run_id(tmp_path):
+    asked = ("micro_batch=32", "micro_batch=64", "ema=0.9", "ema=0.99", "precision=float16", "precision=bfloat16")
+    ids = [run_id(tmp_path, "", f"recipe.{field}") for field in asked]
+    plain = run_id(tmp_path)
+    assert len({plain, *ids}) == 7
+    assert planned(tmp_path, "", "recipe.micro_batch=32", "recipe.ema=0.9").config["recipe"].items() >= {
+        ("micro_batch", 32), ("ema", 0.9)
+    }  # fmt: skip
+
+
+def test_a_micro_batch_of_the_whole_batch_is_none(tmp_path):
+    assert run_id(tmp_path, "", "recipe.micro_batch=128") == run_id(tmp_path)

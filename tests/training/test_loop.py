@@ -15,8 +15,9 @@ from bench.data.types import ImageList
 from bench.errors import BenchError, NonFiniteLossError
 from bench.training.checkpoint import load_checkpoint, previous, save_checkpoint
 from bench.training.environment import make_deterministic
-from bench.training.loop import StoppedError, Training, make_models, relabel, split_identities
+from bench.training.loop import StoppedError, Training, make_models
 from bench.training.optimise import learning_rate
+from bench.training.split import relabel, split_identities
 
 CONFIG = {
     "backbone": {"name": "small_cnn", "embedding": 8, "dropout": 0.2, "width": 2, "depth": 1},
