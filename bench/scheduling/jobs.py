@@ -15,6 +15,7 @@ class Job:
     """A group of runs that share their data, usually of one.
 
     ``ask``: wait for a verdict after every epoch. ``stale``: the marks of leases, by run, that may be taken over.
+    ``same_class``: what was trained in another execution class than the worker's is put aside and trained again.
     """
 
     runs: tuple[dict[str, Any], ...]
@@ -22,6 +23,7 @@ class Job:
     cache: str
     ask: bool = False
     stale: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    same_class: bool = False
 
     @property
     def name(self) -> str:

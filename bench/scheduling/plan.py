@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,13 @@ class PlannedRun:
 
     def record(self) -> dict[str, Any]:
         """As it stands in ``plan.json``."""
-        return {key: getattr(self, key) for key in ("run", "seed", "cell", "baseline", "axes", "config", "evaluations")}
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @staticmethod
+    def from_record(record: Mapping[str, Any]) -> PlannedRun | None:
+        """The run that stands in a ``plan.json``; None if an older version wrote it, which left out what a job needs."""
+        names = [field.name for field in fields(PlannedRun)]
+        return PlannedRun(**{name: record[name] for name in names}) if record.keys() >= set(names) else None
 
     def state(self, store: Store) -> str:
         """See ``Store.state``."""
@@ -72,6 +78,7 @@ class Plan:
             "notes": list(self.notes),
             "axes": list(dict.fromkeys(name for run in self.runs for name in run.axes)),
             "report": suite.report.model_dump(),
+            "executor": suite.executor.model_dump(),
             "protocols": list(dict.fromkeys(name for run in self.runs for name in run.protocols)),
             "facts": self.facts,
             "runs": [run.record() for run in self.runs],
