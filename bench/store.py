@@ -81,7 +81,7 @@ class Store:
 
     def run_ids(self) -> list[str]:
         runs = self.root / "runs"
-        return sorted(p.name for p in runs.iterdir() if p.is_dir()) if runs.is_dir() else []
+        return sorted(p.name for p in runs.iterdir() if p.is_dir() and _SAFE.match(p.name)) if runs.is_dir() else []
 
     def write_config(self, run: str, config: Mapping[str, Any]) -> None:
         write_json(self.run_folder(run) / "config.json", config)

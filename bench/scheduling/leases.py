@@ -86,6 +86,12 @@ def _path(folder: Path, number: int) -> Path:
     return folder / f"lease.{number:06d}"
 
 
+def newest_lease(folder: Path) -> str | None:
+    """The name of the newest lease's file. It stays, held or not, so that its number is never used again."""
+    numbers = _numbers(folder)
+    return _path(folder, numbers[-1]).name if numbers else None
+
+
 def holder(folder: Path) -> Holder | None:
     """Who holds the lease of a run's folder; None if nobody."""
     return _look(folder)[1]

@@ -26,8 +26,8 @@ def run_plan(
 ) -> dict[str, str]:  # fmt: skip
     """Writes the plan, does its missing runs (failed ones again), and returns run id → reason of those that failed.
 
-    Runs that another process works at are waited for, and taken over if that process is gone. ``same_class``: those that
-    were trained in another execution class than the worker that gets them are trained again.
+    Runs that another process works at are waited for, and taken over if that process is gone. ``same_class``: those
+    that were trained in another execution class than the worker that gets them are trained again.
     """
     store.write_plan(plan.suite.name, plan.record(command))
     states = [run.state(store) for run in plan.runs]
