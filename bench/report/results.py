@@ -39,9 +39,10 @@ def load_results(store: Store, names: Sequence[str]) -> pd.DataFrame:
     """All planned runs of the suites, in plan order.
 
     Columns: suite, run, seed, status (done, failed, cancelled, missing), error, cell, baseline, the axes' labels by
-    dotted name, backbone and margin (their names where they are no axes), variant (as ``margin_variant`` says it), terms (the names,
-    "" for none), share (of the classes in a step), select, gate, profile (None without a term), strength (0 without
-    one), execution_class, loss and ``<protocol>.<metric>`` (float; NaN = not measurable or not there).
+    dotted name, backbone and margin (their names where they are no axes), variant (as ``margin_variant`` says it),
+    terms (the names, "" for none), share (of the classes in a step), select, gate, profile (None without a term),
+    strength (0 without one), execution_class, loss and ``<protocol>.<metric>`` (float; NaN = not measurable or not
+    there).
     Raises StoreError for a suite without a plan.
     """
     rows, metrics = [], []

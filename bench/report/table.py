@@ -10,15 +10,11 @@ import pandas as pd
 
 from bench.catalog.metrics import Metric, metric
 from bench.report.labels import axis_label, protocol_label
-from bench.report.results import CANCELLED, DONE, FAILED, MISSING, ReportData
+from bench.report.results import CANCELLED, DONE, FAILED, MISSING, ReportData, execution_classes
 
 OWN_DERIVATION = (
     "The gradient-enhancing term is this project's own derivation from the published abstract; "
     "it is not the equation of arXiv 2107.03352, and no number here reproduces that paper's."
-)
-MIXED = (
-    "Runs of several execution classes are mixed here: equal bits are promised within a class only; "
-    "the page names them, and `bench run --same-class` trains all in one."
 )
 Mark = Literal["", "best", "second"]
 
@@ -110,14 +106,19 @@ def build_table(data: ReportData) -> Table:
     marked = _with_marks(rows, columns, digits)
     caption = data.plan["report"]["caption"] or data.plan["title"] or data.plan["suite"]
     labels = tuple(axis_label(axis) for axis in axes) or ("cell",)
-    mixed = [MIXED] if data.frame["execution_class"].nunique() > 1 else []
-    notes = (
-        *_notes(marked, columns),
-        *mixed,
-        *(f"Data: {note}." for note in data.plan.get("notes", ())),
-        OWN_DERIVATION,
-    )
+    told = (f"Data: {note}." for note in data.plan.get("notes", ()))
+    notes = (*_notes(marked, columns), *_mixed(data.frame), *told, OWN_DERIVATION)
     return Table(caption, labels, columns, tuple(marked), notes, digits)
+
+
+def _mixed(frame: pd.DataFrame) -> list[str]:
+    classes = len(execution_classes(frame))
+    if classes < 2:
+        return []
+    return [
+        f"Runs of {classes} execution classes are mixed here: equal bits are promised within a class only. "
+        "The page names them; `bench run --same-class` trains all in one."
+    ]
 
 
 def _columns(data: ReportData) -> tuple[Column, ...]:

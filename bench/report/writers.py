@@ -96,7 +96,8 @@ def to_latex(table: Table) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """Plain numbers: the axes, done, failed, cancelled (if any is), missing, then mean, sd, n and (for accuracy) delta of every column.
+    """Plain numbers: the axes, done, failed, cancelled (where any is), missing, then of every column mean, sd, n and
+    (for accuracy) delta.
 
     Shares are in %, deltas in percentage points. Holds no timing, so equal results give an equal file.
     """

@@ -44,7 +44,7 @@ class PlannedRun:
 
     @staticmethod
     def from_record(record: Mapping[str, Any]) -> PlannedRun | None:
-        """The run that stands in a ``plan.json``; None for one that an older version wrote: it lacks what a job needs."""
+        """The run that stands in a ``plan.json``; None for one of an older version, which lacks what jobs need."""
         names = [field.name for field in fields(PlannedRun)]
         return PlannedRun(**{name: record[name] for name in names}) if record.keys() >= set(names) else None
 
