@@ -41,6 +41,7 @@ def run(
 ) -> None:
     """Train and evaluate what is missing, then print the table and write the report."""
     from bench.cli.live import Live
+    from bench.scheduling.control import left_to_do
     from bench.scheduling.execute import InProcess
     from bench.scheduling.plan import make_plan
     from bench.scheduling.suite_run import run_plan
@@ -62,6 +63,9 @@ def run(
             on_event=live.event, begin=live.begin,
         )  # fmt: skip
     write_reports(store, [loaded.name])
+    if same_class:
+        for name, count in left_to_do(store, (run.run for run in plan.runs), loaded.name).items():
+            err.print(f"suite {name} also asks for {count} of these runs, and is to be run again", markup=False)
     finish(store, [loaded.name], track, failed)
 
 

@@ -247,8 +247,9 @@ def verify_run(
     if as_json:
         print_json({**asdict(found), "equal": found.equal})
     else:
+        verdict = {True: "within" if found.differs else "equal", False: "DIFFERENT", None: "not judged"}
         print_columns([
-            (item.what, f"{item.values:,}", "equal" if item.equal else "DIFFERENT",
+            (item.what, f"{item.values:,}", verdict[item.equal],
              ", ".join([*([f"largest difference {item.largest:.2g}"] if item.largest else []), item.note]).strip(", "))
             for item in found.compared
         ], right=[1])  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,13 @@ def put_back(store: Store, runs: Iterable[Asked]) -> None:
         store.clear_cancelled(run)
         if store.events(run):
             store.append_event(run, {"kind": "retry", "error": "asked for"})
+
+
+def left_to_do(store: Store, runs: Iterable[str], but: str) -> dict[str, int]:
+    """How many of these runs are not done for each suite, ``but`` for one, that asks for them."""
+    names = set(runs)
+    views = [run for run in asked(store) if run.run in names and run.suite != but] if names else []
+    return dict(Counter(run.suite for run in views if run.state(store) != "done"))
 
 
 def check_packed(runs: Iterable[PlannedRun], cache: Path, how: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError
 
 from bench.catalog.third_party import packages_of
@@ -30,12 +31,12 @@ _TIMES = ("time", "seconds", "images_per_second", "train_seconds")
 
 @dataclass(frozen=True)
 class Compared:
-    """One thing that was compared: how many ``values`` of it, whether it is ``equal`` in the sense asked for, the
-    ``largest`` difference (see ``TOLERANCE``; None where it is equal or not a number), and what is to be said."""
+    """One thing that was compared: how many ``values`` of it, whether it is ``equal`` in the sense asked for (None:
+    told, not judged), the ``largest`` difference (see ``TOLERANCE``; None for none), and what is to be said."""
 
     what: str
     values: int
-    equal: bool
+    equal: bool | None
     largest: float | None = None
     note: str = ""
 
@@ -53,7 +54,7 @@ class Verification:
 
     @property
     def equal(self) -> bool:
-        return all(item.equal for item in self.compared)
+        return all(item.equal is not False for item in self.compared)
 
 
 def verify_run(
@@ -148,39 +149,43 @@ def _weights(
 
 
 def _evaluation(store: Store, again: Store, run: str, name: str, key: str, allowed: float) -> Iterator[Compared]:
-    """Metrics of one evaluation, and its arrays: bit for bit within a class; across classes only told."""
+    """One evaluation: its metrics; within a class all it rests on and its arrays too, across classes scores as told."""
     before, now = store.evaluation(run, key), again.evaluation(run, key) or {}
     if before is None:
         yield Compared(name, 0, False, note="was broken and is set aside")
         return
     yield _values(f"{name}, metrics", *_padded(before["metrics"], now["metrics"]), allowed)
     if not allowed:
-        yield _values(f"{name}, what they rest on", _plain(before), _plain(now), allowed)
-    anew = again.evaluation_arrays(run, key)
+        yield _values(f"{name}, what they rest on", _plain(before, "metrics"), _plain(now, "metrics"), allowed)
     try:
-        arrays = store.evaluation_arrays(run, key)
+        arrays, anew = store.evaluation_arrays(run, key), again.evaluation_arrays(run, key)
     except (OSError, SafetensorError) as error:
         yield Compared(f"{name}, scores", 0, False, note=f"cannot be read: {error}")
         return
-    for array, values in arrays.items():
-        other = anew.get(array)
-        alike = other is not None and (values.dtype, values.shape) == (other.dtype, other.shape)
-        same = alike and values.tobytes() == anew[array].tobytes()
-        if allowed and array not in ("scores", "same"):
-            continue
-        largest = None
-        if alike and not same:
-            largest = float(abs(values.astype("float64") - anew[array].astype("float64")).max())
-        yield Compared(f"{name}, {array}", values.size, same or (alike and allowed > 0), largest)
+    if allowed:
+        arrays = {array: values for array, values in arrays.items() if array == "scores"}
+    different = [array for array, values in arrays.items() if _bytes(values) != _bytes(anew.get(array))]
+    distances = [abs(arrays[array] - anew[array]).max() for array in different if array == "scores" and array in anew]
+    yield Compared(
+        f"{name}, scores" if allowed else f"{name}, scores and embeddings",
+        sum(values.size for values in arrays.values()),
+        None if allowed else not different,
+        float(max(distances)) if distances else None,
+        ", ".join(different) if not allowed else "",
+    )
+
+
+def _bytes(values: np.ndarray | None) -> tuple[Any, ...] | None:
+    return None if values is None else (values.dtype.str, values.shape, values.tobytes())
 
 
 def _epochs(store: Store, run: str) -> dict[str, Any]:
     return {str(event["epoch"]): _plain(event) for event in store.epochs(run)}
 
 
-def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(record: Mapping[str, Any], *but: str) -> dict[str, Any]:
     """A record without what a clock said, what was compared elsewhere, and what no bits depend on."""
-    aside = (*_TIMES, "config", "environment", "execution_class", "weights_sha256", "schema", "options")
+    aside = (*_TIMES, "config", "environment", "execution_class", "weights_sha256", "schema", "options", *but)
     return {
         key: _plain(value) if isinstance(value, Mapping) else value for key, value in record.items() if key not in aside
     }
