@@ -13,13 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import StoreError
+from bench.errors import StoreError, nearest
 from bench.store_plan import plan_text, whole_plan
 
 if TYPE_CHECKING:
     import numpy as np
 
 SCHEMA = 1
+CANCELLED = "cancelled.json"
+"""In a run's folder: it is not to be begun, and whoever trains it stops at a checkpoint."""
 _SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,120}$")
 
 
@@ -80,7 +82,7 @@ class Store:
 
     def run_ids(self) -> list[str]:
         runs = self.root / "runs"
-        return sorted(p.name for p in runs.iterdir() if p.is_dir()) if runs.is_dir() else []
+        return sorted(p.name for p in runs.iterdir() if p.is_dir() and _SAFE.match(p.name)) if runs.is_dir() else []
 
     def write_config(self, run: str, config: Mapping[str, Any]) -> None:
         write_json(self.run_folder(run) / "config.json", config)
@@ -139,6 +141,36 @@ class Store:
     def clear_failure(self, run: str) -> None:
         (self.run_folder(run) / "failure.json").unlink(missing_ok=True)
 
+    def cancel(self, run: str) -> None:
+        """Leaves the mark by which nobody begins the run, and whoever works at it stops."""
+        write_json(self.run_folder(run) / CANCELLED, {"schema": SCHEMA, "time": time.time()})
+
+    def cancelled(self, run: str) -> bool:
+        return (self.run_folder(run) / CANCELLED).is_file()
+
+    def clear_cancelled(self, run: str) -> None:
+        (self.run_folder(run) / CANCELLED).unlink(missing_ok=True)
+
+    def supersede(self, run: str) -> Path:
+        """Moves all that a trained run left, but its leases, to ``superseded/<run>/<n>/``, which nothing reads.
+
+        The caller holds the lease. The order is one in which a crash leaves nothing to be taken for what it is not:
+        evaluations go before the result that they are of, and no checkpoint is there to go on from.
+        """
+        folder = self.run_folder(run)
+        for left in self.checkpoint_folder(run).glob("training.*"):
+            left.unlink()
+        aside = self.root / "superseded" / folder.name
+        before = [int(path.name) for path in aside.iterdir() if path.name.isdecimal()] if aside.is_dir() else []
+        kept = aside / str(max(before, default=0) + 1)
+        kept.mkdir(parents=True)
+        first = [self.evaluation_folder(run), folder / "result.json"]
+        rest = sorted(path for path in folder.iterdir() if path not in first and not path.name.startswith("lease."))
+        for path in [*first, *rest]:
+            if path.exists():
+                path.replace(kept / path.name)
+        return kept
+
     def log_path(self, run: str) -> Path:
         return self.run_folder(run) / "log.txt"
 
@@ -146,11 +178,13 @@ class Store:
         shutil.rmtree(self.checkpoint_folder(run), ignore_errors=True)
 
     def state(self, run: str, evaluations: Iterable[str]) -> str:
-        """``done`` (trained, and every one of these evaluations there), ``failed``, ``to evaluate``, ``started`` or
-        ``to train``. A failure of somebody else's evaluation does not undo what is done."""
+        """``done`` (trained, and every one of these evaluations there), ``cancelled``, ``failed``, ``to evaluate``,
+        ``started`` or ``to train``. A failure of somebody else's evaluation does not undo what is done."""
         trained = self.result(run) is not None
         if trained and all(self.evaluation(run, key) is not None for key in evaluations):
             return "done"
+        if self.cancelled(run):
+            return "cancelled"
         if self.failure(run) is not None:
             return "failed"
         if trained:
@@ -196,8 +230,11 @@ class Store:
         path = self.suite_folder(name) / "plan.json"
         plan = _read_json(path)
         if plan is None:
-            known = ", ".join(self.suite_names()) or "none"
-            raise StoreError(f"{self.root}: no suite called {name!r} has run here (known: {known})")
+            names = self.suite_names()
+            near = nearest(name, names)
+            hint = f"; did you mean {near!r}?" if near else ""
+            known = ", ".join(names) or "none"
+            raise StoreError(f"{self.root}: no suite called {name!r} has run here{hint} (known: {known})")
         try:
             return whole_plan(plan)
         except (ValueError, KeyError, TypeError, AttributeError) as error:

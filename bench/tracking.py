@@ -208,10 +208,11 @@ def _mirror_run(client: MlflowClient, experiment: str, parent: Run, record: _Rec
 
 
 def _record(store: Store, plan: Mapping[str, Any], entry: Mapping[str, Any]) -> _Record | None:
-    """What there is to tell of one planned run, or None while it has neither trained nor failed."""
+    """What there is to tell of one planned run, or None while it is neither trained nor failed nor cancelled."""
     run = entry["run"]
     result, failure = store.result(run), store.failure(run)
-    if result is None and failure is None:
+    cancelled = result is None and store.cancelled(run)
+    if result is None and failure is None and not cancelled:
         return None
     events = [event for event in store.events(run) if "time" in event]
     start = _milliseconds(events[0]["time"] - events[0].get("seconds", 0)) if events else None
@@ -223,18 +224,19 @@ def _record(store: Store, plan: Mapping[str, Any], entry: Mapping[str, Any]) -> 
     axes = [str(entry["axes"][axis]) for axis in plan["axes"] if axis in entry["axes"]]
     return _Record(
         name=" ".join([*axes, f"seed {entry['seed']}"])[:KEY_LIMIT],
-        status="FAILED" if failure else "FINISHED",
+        status="KILLED" if cancelled else "FAILED" if failure else "FINISHED",
         params=_cut(dict(_flat("", entry["config"])), PARAM_LIMIT),
         metrics=metrics,
-        tags=_cut(_tags(plan["suite"], entry, result or {}, failure), TAG_LIMIT),
+        tags=_cut(_tags(plan["suite"], entry, result or {}, failure, cancelled=cancelled), TAG_LIMIT),
         start=start,
         end=end,
     )
 
 
 def _tags(
-    suite: str, entry: Mapping[str, Any], result: Mapping[str, Any], failure: Mapping[str, Any] | None
-) -> dict[str, str]:
+    suite: str, entry: Mapping[str, Any], result: Mapping[str, Any], failure: Mapping[str, Any] | None, *,
+    cancelled: bool,
+) -> dict[str, str]:  # fmt: skip
     environment, execution = result.get("environment") or {}, result.get("execution_class") or {}
     train = entry["config"].get("train") or {}
     tags = {
@@ -242,7 +244,7 @@ def _tags(
         "bench.suite": suite,
         "bench.cell": entry["cell"],
         "bench.baseline": entry.get("baseline"),
-        "bench.status": "failed" if failure else "trained",
+        "bench.status": "cancelled" if cancelled else "failed" if failure else "trained",
         "bench.error": failure["error"] if failure else None,
         "bench.commit": environment.get("commit"),
         "bench.dirty": environment.get("dirty"),

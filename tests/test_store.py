@@ -90,3 +90,42 @@ def test_the_failure_of_another_suites_evaluation_does_not_undo_what_is_done(tmp
     store.write_failure("r1", {"error": "no such protocol", "traceback": ""})
     assert store.state("r1", ["e1"]) == "done"
     assert store.state("r1", ["e1", "e2"]) == "failed"
+
+
+def test_a_superseded_run_is_to_be_trained_again_and_all_it_had_is_kept_aside_but_its_leases(tmp_path):
+    store = Store(tmp_path)
+    for turn in ("1", "2"):
+        store.append_event("r1", {"kind": "epoch", "epoch": 1})
+        store.write_evaluation("r1", "e1", {"metrics": {}}, {})
+        store.write_result("r1", {"run": "r1", "turn": turn})
+        store.checkpoint_folder("r1").mkdir()
+        (store.checkpoint_folder("r1") / "training.safetensors").write_text("to go on from")
+        (store.run_folder("r1") / "lease.000001").write_text("{}")
+        kept = store.supersede("r1")
+        assert kept == tmp_path / "superseded" / "r1" / turn
+        assert [path.name for path in store.run_folder("r1").iterdir()] == ["lease.000001"]
+        assert json.loads((kept / "result.json").read_text())["turn"] == turn
+        assert sorted(path.name for path in kept.iterdir()) == [
+            "checkpoint", "evaluations", "events.jsonl", "result.json",
+        ]  # fmt: skip
+        assert not list((kept / "checkpoint").iterdir())
+    assert store.state("r1", ["e1"]) == "to train"
+
+
+def test_a_cancelled_run_is_done_if_it_was_and_else_cancelled_even_if_it_failed(tmp_path):
+    store = Store(tmp_path)
+    store.write_failure("r1", {"error": "x"})
+    store.cancel("r1")
+    assert store.state("r1", []) == "cancelled"
+    store.clear_cancelled("r1")
+    assert store.state("r1", []) == "failed"
+    store.write_result("r1", {"run": "r1"})
+    store.cancel("r1")
+    assert store.state("r1", ["e1"]) == "cancelled"
+    assert store.state("r1", []) == "done"
+
+
+def test_an_unknown_suite_is_told_with_the_nearest(tmp_path):
+    Store(tmp_path).write_plan("ablation", {})
+    with pytest.raises(StoreError, match=r"no suite called 'ablatoin' .* did you mean 'ablation'"):
+        Store(tmp_path).plan("ablatoin")

@@ -51,11 +51,12 @@ class Live:
             self.told = time.monotonic()
             self.console.print(f"{what}: {done}/{total}", markup=False)
 
-    def begin(self, names: dict[str, str], done: int) -> None:
-        """Says which runs are about to be done: id → name; and how many of the suite were done before."""
+    def begin(self, names: dict[str, str], done: int, cancelled: int = 0) -> None:
+        """Says which runs are about to be done: id → name; and how many of the suite were done before or cancelled."""
         self.names, self.total, self.begun = names, len(names), time.monotonic()
         self.ended.clear()
-        self.console.print(f"{len(names)} runs to do, {done} done before", markup=False)
+        left_out = f", {cancelled} cancelled and left out (`bench retry` does them)" if cancelled else ""
+        self.console.print(f"{len(names)} runs to do, {done} done before{left_out}", markup=False)
         if self.fancy and names:
             self.suite = self.progress.add_task("suite", total=len(names), what="")
 
@@ -69,7 +70,7 @@ class Live:
             loss = f"  loss {event['loss']:.3f}" if "loss" in event else ""
             what = f"epoch {event['epoch']}/{event['epochs']}{loss}  {event['images_per_second']:.0f} images/s"
             self.progress.update(self.bars[run], completed=part, what=what)
-        elif kind in ("done", "failed", "pruned", "stopped"):
+        elif kind in ("done", "failed", "cancelled", "pruned", "stopped"):
             self.ended.add(run)
             finished = len(self.ended)
             if run in self.bars:
@@ -83,6 +84,9 @@ class Live:
             self.console.print(f"[{finished}{of}] {kind} {run} {name}{reason}{eta}", markup=False)
         elif kind == "warning":
             self.console.print(f"warning: {run} {name}: {event['text']}", markup=False)
+        elif kind == "superseded":
+            text = f"again: {run} {name}: trained in another execution class ({event['differs']})"
+            self.console.print(f"{text}; kept in {event['kept']}", markup=False)
         elif kind == "elsewhere":
             self.console.print(f"another process works at {run} {name}; waiting for it", markup=False)
         elif kind == "retry":

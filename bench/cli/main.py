@@ -13,6 +13,9 @@ import typer
 from bench.cli.console import err, out, print_rows, shown
 from bench.cli.data import data_app
 from bench.cli.evaluate import evaluate
+from bench.cli.options import AsJson, Inline, Overrides, Results, SuiteFile, Track
+from bench.cli.outcome import command_line, finish, write_reports
+from bench.cli.runs import add_commands
 from bench.errors import BenchError
 
 app = typer.Typer(
@@ -24,11 +27,7 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.command()(evaluate)
 
-SuiteFile = Annotated[Path, typer.Argument(help="suite file, such as suites/ablation_intra.yaml")]
 SuiteFiles = Annotated[list[Path], typer.Argument(help="suite files, such as suites/ablation_intra.yaml")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="override a field")]
-Results = Annotated[Path, typer.Option("--results", envvar="BENCH_RESULTS", help="results folder")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
 
 @app.command()
@@ -36,11 +35,15 @@ def run(
     suites: SuiteFiles,
     overrides: Overrides = None,
     results: Results = Path("results"),
-    inline: Annotated[bool, typer.Option("--inline", help="train in this process, for debugging")] = False,
-    track: Annotated[bool, typer.Option(help="mirror to MLflow when done")] = True,
+    inline: Inline = False,
+    track: Track = True,
+    same_class: Annotated[
+        bool, typer.Option("--same-class", help="train again what was trained with another device, torch or the like")
+    ] = False,
 ) -> None:
     """Train and evaluate what is missing, then print the table and write the report; several suites at once."""
     from bench.cli.live import Live
+    from bench.scheduling.control import left_to_do
     from bench.scheduling.execute import InProcess
     from bench.scheduling.plan import make_plan
     from bench.scheduling.suite_run import check_together, run_plans
@@ -58,10 +61,16 @@ def run(
         for note in dict.fromkeys(note for plan in plans for note in plan.notes):
             err.print(f"data: {note}", markup=False)
         executor = InProcess(loaded[0].executor.device) if inline else None
-        failed = run_plans(plans, store, command=_command(), executor=executor, on_event=live.event, begin=live.begin)
+        failed = run_plans(
+            plans, store, command=command_line(), executor=executor, same_class=same_class,
+            on_event=live.event, begin=live.begin,
+        )  # fmt: skip
     names = [suite.name for suite in loaded]
-    _report(store, names)
-    _finish(store, names, track, failed)
+    write_reports(store, names)
+    if same_class:
+        for name, count in left_to_do(store, (run.run for plan in plans for run in plan.runs), names).items():
+            err.print(f"suite {name} also asks for {count} of these runs, and is to be run again", markup=False)
+    finish(store, names, track, failed)
 
 
 @app.command()
@@ -86,18 +95,7 @@ def plan(
     print_rows(rows, as_json, title=f"{loaded.name}: {len(rows)} runs")
 
 
-@app.command()
-def status(results: Results = Path("results"), as_json: AsJson = False) -> None:
-    """Show every suite that has run here: how many runs are done, failed and missing."""
-    from bench.store import Store
-
-    store = Store(results)
-    rows: list[dict[str, Any]] = []
-    for found in store.plans():
-        states = [store.state(item["run"], item["evaluations"].values()) for item in found["runs"]]
-        counts = {state: states.count(state) for state in ("done", "to evaluate", "started", "to train", "failed")}
-        rows.append({"suite": found["suite"], "runs": len(states), **counts})
-    print_rows(rows, as_json, title="suites")
+add_commands(app)
 
 
 @app.command()
@@ -106,13 +104,14 @@ def report(
     results: Results = Path("results"),
 ) -> None:
     """Write tables, figures and the page, and print the table."""
+    from bench.scheduling.selection import suite_name
     from bench.store import Store
 
     store = Store(results)
-    names = [_suite_name(name) for name in suites or []] or store.suite_names()
+    names = [suite_name(name) for name in suites or []] or store.suite_names()
     if not names:
         raise BenchError(f"{results}: no suite has run here; see `bench run SUITE`")
-    _report(store, names)
+    write_reports(store, names)
     if not suites:
         from bench.report.write import write_index
 
@@ -191,10 +190,11 @@ def track(
     uri: Annotated[str | None, typer.Option(help="MLflow tracking URI; none: results/mlflow.db")] = None,
 ) -> None:
     """Mirror a suite to MLflow again; what is there already is not added twice."""
+    from bench.scheduling.selection import suite_name
     from bench.store import Store
     from bench.tracking import track_suite
 
-    done = track_suite(Store(results), _suite_name(suite), uri=uri)
+    done = track_suite(Store(results), suite_name(suite), uri=uri)
     out.print(f"MLflow: {done.new} new, {done.updated} updated, {done.skipped} unchanged")
 
 
@@ -204,7 +204,7 @@ def search(
     trials: Annotated[int | None, typer.Option(min=1, help="trials in total; asking for more goes on")] = None,
     overrides: Overrides = None,
     results: Results = Path("results"),
-    track: Annotated[bool, typer.Option(help="mirror to MLflow when done")] = True,
+    track: Track = True,
 ) -> None:
     """Search the enhancement strength on validation identities, then retrain the best beside strength 0."""
     from bench.cli.live import Live
@@ -220,50 +220,17 @@ def search(
     with Live(err) as live:
         found = strength.search(loaded, store, trials=trials, tell=live.preparing, on_event=live.event)
         final = strength.final_plan(loaded, found, tell=live.preparing)
-        failed = run_plan(final, store, command=_command(), on_event=live.event, begin=live.begin)
+        failed = run_plan(final, store, command=command_line(), on_event=live.event, begin=live.begin)
     interval = strength.baseline_interval(loaded, store, found)
     path, text = strength.write_found(loaded, store, found, interval)
     figure = path.with_name("strength_against_validation.png")
     strength.draw_found(found, interval, block, figure)
     trials_of = strength.trials_plan(loaded, found)
-    store.write_plan(trials_of.suite.name, trials_of.record(_command()))
+    store.write_plan(trials_of.suite.name, trials_of.record(command_line()))
     print_rows(strength.values(found), False, title="trials, scored on validation identities")
-    _report(store, [loaded.name])
+    write_reports(store, [loaded.name])
     out.print(f"{text}\nsearch: {path}, {figure}", markup=False)
-    _finish(store, [trials_of.suite.name, loaded.name], track, failed)
-
-
-def _suite_name(text: str) -> str:
-    """A suite's name; where its file is given, the file's."""
-    path = Path(text)
-    return path.stem if path.suffix in (".yaml", ".yml") else text
-
-
-def _report(store: Any, names: list[str]) -> None:
-    from bench.report.write import write_report
-
-    for name in names:
-        paths = write_report(store, name)
-        out.print(paths.text, markup=False)
-        out.print(f"report: {paths.page}", markup=False)
-
-
-def _finish(store: Any, names: list[str], track: bool, failed: dict[str, str]) -> None:
-    """Mirrors to MLflow, which may fail without harm, and says which runs failed: exit code 1 then."""
-    if track:
-        from bench.tracking import track_quietly
-
-        for name in names:
-            if trouble := track_quietly(store, name):
-                err.print(f"warning: {trouble}", markup=False)
-    for key, reason in failed.items():
-        err.print(f"failed {key}: {reason}", markup=False)
-    if failed:
-        raise typer.Exit(1)
-
-
-def _command() -> str:
-    return " ".join(["python -m bench", *sys.argv[1:]])
+    finish(store, [trials_of.suite.name, loaded.name], track, failed)
 
 
 def main() -> None:

@@ -116,6 +116,11 @@ def open_packed(cache: Path, digest: str) -> PackedImages:
     )
 
 
+def is_packed(cache: Path, digest: str) -> bool:
+    """Whether the images with this digest are stored, whole."""
+    return _damage(stored_at(cache, "packed", digest)) is None
+
+
 def _damage(folder: Path) -> str | None:
     """What is wrong with a store, or None."""
     try:

@@ -115,6 +115,15 @@ def open_protocol(cache: Path, digest: str) -> PackedProtocol:
     )
 
 
+def images_digest(cache: Path, digest: str) -> str | None:
+    """The digest of a stored protocol's packed images; None where the protocol is not stored or cannot be read."""
+    try:
+        with safe_open(_file(cache, digest), framework="numpy") as stored:
+            return str(stored.metadata()["images"])
+    except (SafetensorError, OSError, KeyError, TypeError):
+        return None
+
+
 def _file(cache: Path, digest: str) -> Path:
     return stored_at(cache, "protocols", digest).with_suffix(".safetensors")
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from bench.report.labels import axis_label
-from bench.report.results import DONE, FAILED, MISSING, ReportData
+from bench.report.results import CANCELLED, DONE, FAILED, MISSING, ReportData, execution_classes
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,11 @@ class DrawnFigure:
 def render_page(data: ReportData, table: Markup, figures: Sequence[DrawnFigure]) -> str:
     """The suite's page: no request leaves it, and every text from a file is escaped."""
     classes = execution_classes(data.frame)
-    mixed = [
-        f"Runs of {len(classes)} execution classes are mixed here: equal bits are promised within a class only."
-    ] * (len(classes) > 1)
     page = _template("page.html.j2").render(
         title=data.plan["title"] or data.plan["suite"],
         plan=data.plan,
         counts=count_runs(data.frame),
-        warnings=[*mixed, *data.plan["warnings"]],
+        warnings=data.plan["warnings"],
         table=table,
         unfinished=_unfinished(data),
         figures=figures,
@@ -50,16 +47,12 @@ def render_page(data: ReportData, table: Markup, figures: Sequence[DrawnFigure])
 
 
 def render_index(suites: Sequence[Mapping[str, Any]]) -> str:
-    """The index: each suite's name, title, planned, done, failed, missing, and ``reported`` (it has a page)."""
+    """The index: each suite's name, title, counts as of ``count_runs``, and ``reported`` (it has a page)."""
     return str(_template("index.html.j2").render(suites=suites))
 
 
 def count_runs(frame: pd.DataFrame) -> dict[str, int]:
-    return {"planned": len(frame), **{s: int((frame["status"] == s).sum()) for s in (DONE, FAILED, MISSING)}}
-
-
-def execution_classes(frame: pd.DataFrame) -> list[str]:
-    return sorted(frame["execution_class"].dropna().unique())
+    return {"planned": len(frame), **{s: int((frame["status"] == s).sum()) for s in (DONE, FAILED, CANCELLED, MISSING)}}
 
 
 def _template(name: str) -> Template:

@@ -12,7 +12,7 @@ from bench.catalog import MARGINS
 from bench.report.labels import terms_label
 from bench.store import Store, canonical
 
-DONE, FAILED, MISSING = "done", "failed", "missing"
+DONE, FAILED, CANCELLED, MISSING = "done", "failed", "cancelled", "missing"
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,11 @@ class ReportData:
 def load_results(store: Store, names: Sequence[str]) -> pd.DataFrame:
     """All planned runs of the suites, in plan order.
 
-    Columns: suite, run, seed, status (done, failed, missing), error, cell, baseline, the axes' labels by dotted name,
-    backbone and margin (their names where they are no axes), variant (as ``margin_variant`` says it), terms (the names,
-    "" for none), share (of the classes in a step), select, gate, profile (None without a term), strength (0 without
-    one), execution_class, loss and ``<protocol>.<metric>`` (float; NaN = not measurable or not there).
+    Columns: suite, run, seed, status (done, failed, cancelled, missing), error, cell, baseline, the axes' labels by
+    dotted name, backbone and margin (their names where they are no axes), variant (as ``margin_variant`` says it),
+    terms (the names, "" for none), share (of the classes in a step), select, gate, profile (None without a term),
+    strength (0 without one), execution_class, loss and ``<protocol>.<metric>`` (float; NaN = not measurable or not
+    there).
     Raises StoreError for a suite without a plan.
     """
     rows, metrics = [], []
@@ -57,6 +58,11 @@ def load_results(store: Store, names: Sequence[str]) -> pd.DataFrame:
 
 def report_data(store: Store, name: str) -> ReportData:
     return ReportData(load_results(store, [name]), store.plan(name), store)
+
+
+def execution_classes(frame: pd.DataFrame) -> list[str]:
+    """Every class in which runs of the table were trained, as canonical JSON."""
+    return sorted(frame["execution_class"].dropna().unique())
 
 
 def _metrics(store: Store, planned: Mapping[str, Any]) -> dict[str, Mapping[str, float | None] | None]:
@@ -124,6 +130,8 @@ def _status(
     store: Store, run: str, result: Mapping[str, Any] | None, unevaluated: Sequence[str]
 ) -> tuple[str, str | None]:
     failure = store.failure(run)
+    if store.cancelled(run) and (result is None or unevaluated):
+        return CANCELLED, f"cancelled; failed before: {failure['error']}" if failure else "cancelled"
     if failure is not None and (result is None or unevaluated):
         return FAILED, str(failure["error"])
     if result is None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.catalog.metrics import Metric, metric
 from bench.report.labels import axis_label, protocol_label
-from bench.report.results import DONE, FAILED, MISSING, ReportData
+from bench.report.results import CANCELLED, DONE, FAILED, MISSING, ReportData, execution_classes
 
 OWN_DERIVATION = (
     "The gradient-enhancing term is this project's own derivation from the published abstract; "
@@ -74,12 +74,14 @@ class Row:
     labels: tuple[str, ...]
     done: int
     failed: int
+    cancelled: int
     missing: int
     entries: tuple[Entry, ...]
 
     @property
     def n_text(self) -> str:
-        lost = [f"{count} {word}" for count, word in ((self.failed, FAILED), (self.missing, MISSING)) if count]
+        counts = ((self.failed, FAILED), (self.cancelled, CANCELLED), (self.missing, MISSING))
+        lost = [f"{count} {word}" for count, word in counts if count]
         return f"{self.done} ({', '.join(lost)})" if lost else str(self.done)
 
 
@@ -104,8 +106,19 @@ def build_table(data: ReportData) -> Table:
     marked = _with_marks(rows, columns, digits)
     caption = data.plan["report"]["caption"] or data.plan["title"] or data.plan["suite"]
     labels = tuple(axis_label(axis) for axis in axes) or ("cell",)
-    notes = (*_notes(marked, columns), *(f"Data: {note}." for note in data.plan.get("notes", ())), OWN_DERIVATION)
+    told = (f"Data: {note}." for note in data.plan.get("notes", ()))
+    notes = (*_notes(marked, columns), *_mixed(data.frame), *told, OWN_DERIVATION)
     return Table(caption, labels, columns, tuple(marked), notes, digits)
+
+
+def _mixed(frame: pd.DataFrame) -> list[str]:
+    classes = len(execution_classes(frame))
+    if classes < 2:
+        return []
+    return [
+        f"Runs of {classes} execution classes are mixed here: equal bits are promised within a class only. "
+        "The page names them; `bench run --same-class` trains all in one."
+    ]
 
 
 def _columns(data: ReportData) -> tuple[Column, ...]:
@@ -124,6 +137,7 @@ def _row(frame: pd.DataFrame, cell: pd.DataFrame, axes: Sequence[str], columns: 
         _labels(cell.iloc[0], axes),
         int(counts.get(DONE, 0)),
         int(counts.get(FAILED, 0)),
+        int(counts.get(CANCELLED, 0)),
         int(counts.get(MISSING, 0)),
         entries,
     )
@@ -178,6 +192,7 @@ def _with_marks(rows: Sequence[Row], columns: Sequence[Column], digits: int) -> 
             row.labels,
             row.done,
             row.failed,
+            row.cancelled,
             row.missing,
             tuple(Entry(e.mean, e.sd, e.n, e.done, e.delta, marks[i][at]) for i, e in enumerate(row.entries)),
         )
@@ -208,6 +223,8 @@ def _notes(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[str, ...]:
     if any(0 < entry.n < entry.done for entry in entries):
         notes.append("(n=…): measurable in fewer seeds than were trained.")
     failed, missing = sum(row.failed for row in rows), sum(row.missing for row in rows)
-    if failed or missing:
-        notes.append(f"{failed} failed and {missing} missing run(s) are left out of the means; the page lists each.")
+    cancelled = sum(row.cancelled for row in rows)
+    if failed or missing or cancelled:
+        lost = f"{failed} failed{f', {cancelled} cancelled' if cancelled else ''} and {missing} missing run(s)"
+        notes.append(f"{lost} are left out of the means; the page lists each.")
     return tuple(notes)

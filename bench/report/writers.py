@@ -96,16 +96,18 @@ def to_latex(table: Table) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """Plain numbers: the axes, done, failed, missing, then mean, sd, n and (for accuracy) delta of every column.
+    """Plain numbers: the axes, done, failed, cancelled (where any is), missing, then of every column mean, sd, n and
+    (for accuracy) delta.
 
     Shares are in %, deltas in percentage points. Holds no timing, so equal results give an equal file.
     """
-    head = [*table.axes, "done", "failed", "missing"]
+    counts = ["done", "failed", *(["cancelled"] if any(row.cancelled for row in table.rows) else []), "missing"]
+    head = [*table.axes, *counts]
     for column in table.columns:
         head += [f"{column.key}.{part}" for part in ("mean", "sd", "n", *(["delta"] if column.has_delta else []))]
     rows: list[list[str]] = []
     for row in table.rows:
-        values = [*row.labels, str(row.done), str(row.failed), str(row.missing)]
+        values = [*row.labels, *(str(getattr(row, count)) for count in counts)]
         for column, entry in zip(table.columns, row.entries, strict=True):
             values += [_number(entry.mean), _number(entry.sd), str(entry.n)]
             values += [_number(entry.delta)] if column.has_delta else []

@@ -15,6 +15,7 @@ class Job:
     """A group of runs that share their data, usually of one.
 
     ``ask``: wait for a verdict after every epoch. ``stale``: the marks of leases, by run, that may be taken over.
+    ``same_class``: what was trained in another execution class than the worker's is put aside and trained again.
     The rest decides when and where it goes: the ``suite`` whose turn it takes, that suite's ``priority``, the
     ``expected`` seconds (or any other unit, if one for all jobs), its CPU ``threads``, its ``shape`` (digest of what
     its memory depends on; "": like no other), and the ``peak`` in bytes that its shape took of a GPU before, if known.
@@ -25,6 +26,7 @@ class Job:
     cache: str
     ask: bool = False
     stale: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    same_class: bool = False
     suite: str = ""
     priority: int = 0
     expected: float = 1.0

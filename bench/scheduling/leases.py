@@ -16,7 +16,7 @@ import platform
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,7 @@ from typing import Any
 import psutil
 
 from bench.errors import StoreError
-from bench.store import write_json
+from bench.store import CANCELLED, write_json
 
 BEAT_SECONDS = 5.0
 EXPIRY_SECONDS = 60.0
@@ -38,13 +38,17 @@ Mark = tuple[int, int]
 
 @dataclass(frozen=True)
 class Holder:
-    """Whose lease it is: process ``pid`` that began at ``began`` on ``machine``; ``beat`` counts its signs of life."""
+    """Whose lease it is: process ``pid`` that began at ``began`` on ``machine``; ``beat`` counts its signs of life.
+
+    ``position``: how far it was at its last beat (``epoch``, ``epochs``, ``images_per_second``); None before it trains.
+    """
 
     number: int
     machine: str
     pid: int
     began: float
     beat: int
+    position: Mapping[str, Any] | None = None
 
     @property
     def mark(self) -> Mark:
@@ -82,6 +86,12 @@ def _path(folder: Path, number: int) -> Path:
     return folder / f"lease.{number:06d}"
 
 
+def newest_lease(folder: Path) -> str | None:
+    """The name of the newest lease's file. It stays, held or not, so that its number is never used again."""
+    numbers = _numbers(folder)
+    return _path(folder, numbers[-1]).name if numbers else None
+
+
 def holder(folder: Path) -> Holder | None:
     """Who holds the lease of a run's folder; None if nobody."""
     return _look(folder)[1]
@@ -96,16 +106,21 @@ def _look(folder: Path) -> tuple[int, Holder | None]:
         found = json.loads(_path(folder, last).read_bytes())
         if found["given_back"]:
             return last, None
-        return last, Holder(last, found["machine"], found["pid"], found["began"], found["beat"])
+        owner = found["machine"], found["pid"], found["began"], found["beat"]
+        return last, Holder(last, *owner, found.get("position"))
     except (OSError, ValueError, KeyError, TypeError):
         return last, Holder(last, "", 0, 0.0, -1)  # being written, or torn: watched until it is stale
 
 
 class Lease:
-    """A lease that is held. It beats by itself until it is given back; ``lost`` once a beat finds a higher number."""
+    """A lease that is held. It beats by itself until it is given back; ``lost`` once a beat finds a higher number.
+
+    ``cancelled`` once a beat finds the mark that cancels the run. ``position`` is told with every beat.
+    """
 
     def __init__(self, folder: Path, number: int, beat_seconds: float) -> None:
-        self.folder, self.number, self.lost = folder, number, False
+        self.folder, self.number, self.lost, self.cancelled = folder, number, False, False
+        self.position: Mapping[str, Any] | None = None
         self._record: dict[str, Any] = {
             "machine": this_machine(),
             "pid": os.getpid(),
@@ -124,10 +139,11 @@ class Lease:
         return not self.lost
 
     def _write(self) -> None:
-        write_json(_path(self.folder, self.number), self._record)
+        write_json(_path(self.folder, self.number), {**self._record, "position": self.position})
 
     def _beat(self, seconds: float) -> None:
         while not self._ended.wait(seconds) and self.held():
+            self.cancelled = self.cancelled or (self.folder / CANCELLED).is_file()
             self._record["beat"] += 1
             with suppress(StoreError):  # a full disk, say: the training itself will tell
                 self._write()

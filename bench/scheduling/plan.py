@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,7 @@ Tell = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """What all runs of a cell share, and how an id of each follows from its seed.
-
-    ``config``: what is trained, seed aside. ``tests``: for each protocol, what follows the run's id in the canonical text
-    that its evaluation id is the digest of.
-    """
+    """What all runs of a cell share. ``config``: what is trained, seed aside."""
 
     cell: str
     baseline: str
@@ -46,15 +42,26 @@ class PlannedCell:
     config: dict[str, Any]
     protocols: dict[str, str]
     options: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """A cell, and how the ids of its runs follow from their seeds.
+
+    ``tests``: for each protocol, what follows the run's id in the canonical text whose digest is the evaluation's id.
+    """
+
+    cell: PlannedCell
     ids: Seeded
     tests: dict[str, str]
 
     def run(self, seed: int) -> PlannedRun:
         run = self.ids.digest(seed)
-        return PlannedRun(run, seed, self, {name: digest_of_text('["', run, rest) for name, rest in self.tests.items()})
+        evaluations = {name: digest_of_text('["', run, rest) for name, rest in self.tests.items()}
+        return PlannedRun(run, seed, self.cell, evaluations)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PlannedRun:
     """One training: its id, what it trains (``config``), what it is tested on (``evaluations``), and its data."""
 
@@ -89,7 +96,18 @@ class PlannedRun:
 
     def record(self) -> dict[str, Any]:
         """As it stands in ``plan.json``."""
-        return {key: getattr(self, key) for key in ("run", "seed", "cell", "baseline", "axes", "config", "evaluations")}
+        shared = {field.name: getattr(self, field.name) for field in fields(PlannedCell)}
+        return {"run": self.run, "seed": self.seed, "evaluations": self.evaluations, **shared}
+
+    @staticmethod
+    def from_record(record: Mapping[str, Any]) -> PlannedRun | None:
+        """The run that stands in a ``plan.json``; None for one of an older version, which lacks what jobs need."""
+        names = [field.name for field in fields(PlannedCell)]
+        if not record.keys() >= set(names):
+            return None
+        config = {key: value for key, value in record["config"].items() if key != "seed"}
+        shared = PlannedCell(**{**{name: record[name] for name in names}, "config": config})
+        return PlannedRun(record["run"], record["seed"], shared, record["evaluations"])
 
     def state(self, store: Store) -> str:
         """See ``Store.state``."""
@@ -121,6 +139,7 @@ class Plan:
             "notes": list(self.notes),
             "axes": list(dict.fromkeys(name for run in self.runs for name in run.axes)),
             "report": suite.report.model_dump(),
+            "executor": suite.executor.model_dump(),
             "protocols": list(dict.fromkeys(name for run in self.runs for name in run.protocols)),
             "facts": self.facts,
             "runs": [run.record() for run in self.runs],
@@ -143,7 +162,7 @@ def make_plan(suite: Suite, *, cache: Path | None = None, tell: Tell | None = No
             planned = plan_cell(item.cell, prepared[once(_data_key, item.cell.data)], item.axes, once)
             for seed in suite.seeds:
                 run = planned.run(seed)
-                runs.setdefault((run.run, planned.cell), run)
+                runs.setdefault((run.run, run.cell), run)
     facts = {
         data.train[:12]: {"images": data.images, "identities": data.identities, "protocols": data.facts}
         for data in prepared.values()
@@ -248,7 +267,7 @@ def _options(evaluation: Evaluation) -> dict[str, Any]:
     return evaluation.model_dump(exclude={"train_geometry"})
 
 
-def plan_cell(cell: Cell, data: PreparedData, axes: dict[str, str], once: Once) -> PlannedCell:
+def plan_cell(cell: Cell, data: PreparedData, axes: dict[str, str], once: Once) -> CellPlan:
     config = training_config(cell, data, once)
     texts = texts_of(config, once)
     baseline = {**texts, "enhancement": canonical(None)}
@@ -260,16 +279,15 @@ def plan_cell(cell: Cell, data: PreparedData, axes: dict[str, str], once: Once) 
     if cell.evaluation.train_geometry:
         tests["train"] = f'","train",{METRICS}]'
     tested = f",{once(_tested_text, data)},{asked}]"
-    return PlannedCell(
+    planned = PlannedCell(
         cell=digest_of_text("[", text_of(texts), tested),
         baseline=digest_of_text("[", text_of(baseline), tested),
         axes=axes,
         config=config,
         protocols=data.protocols,
         options=options,
-        ids=Seeded(texts),
-        tests=tests,
     )
+    return CellPlan(planned, Seeded(texts), tests)
 
 
 def plan_run(cell: Cell, seed: int, data: PreparedData, axes: dict[str, str]) -> PlannedRun:

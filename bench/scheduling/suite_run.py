@@ -23,41 +23,73 @@ from bench.suite.suite import Suite
 LOOK_SECONDS = 1.0
 LATEST = 500  # results that are looked at to know how long runs take
 
-Begin = Callable[[dict[str, str], int], None]
+Begin = Callable[[dict[str, str], int, int], None]
+"""Told which runs are to be done (id → name), how many are done already, and how many are cancelled and left out."""
 
 
 def run_plan(
-    plan: Plan, store: Store, *, command: str, executor: Executor | None = None,
-    on_event: Callable[[Event], None] = lambda event: None, begin: Begin = lambda names, done: None,
+    plan: Plan, store: Store, *, command: str, executor: Executor | None = None, same_class: bool = False,
+    on_event: Callable[[Event], None] = lambda event: None, begin: Begin = lambda names, done, cancelled: None,
 ) -> dict[str, str]:  # fmt: skip
     """``run_plans`` for one."""
-    return run_plans([plan], store, command=command, executor=executor, on_event=on_event, begin=begin)
+    return run_plans(
+        [plan], store, command=command, executor=executor, same_class=same_class, on_event=on_event, begin=begin
+    )
 
 
 def run_plans(
-    plans: Sequence[Plan], store: Store, *, command: str, executor: Executor | None = None,
-    on_event: Callable[[Event], None] = lambda event: None, begin: Begin = lambda names, done: None,
+    plans: Sequence[Plan], store: Store, *, command: str, executor: Executor | None = None, same_class: bool = False,
+    on_event: Callable[[Event], None] = lambda event: None, begin: Begin = lambda names, done, cancelled: None,
 ) -> dict[str, str]:  # fmt: skip
     """Writes the plans, does their missing runs (failed ones again), and returns run id → reason of those that failed.
 
     All go through one executor, ``in_order``; a run of several suites is done once. Runs that another process works at
-    are waited for, and taken over if that process is gone. Raises BenchError for suites that cannot run together.
+    are waited for, and taken over if that process is gone. ``same_class``: those that were trained in another execution
+    class than the worker that gets them are trained again. Raises BenchError for suites that cannot run together.
     """
     check_together([plan.suite for plan in plans])
     for plan in plans:
         store.write_plan(plan.suite.name, plan.record(command))
+    left = ("cancelled",) if same_class else ("done", "cancelled")
+    todo: dict[tuple[str, str], PlannedRun] = {}
     suites: dict[str, Suite] = {}
-    missing: dict[tuple[str, str], PlannedRun] = {}
+    cancelled = set()
     for plan in sorted(plans, key=lambda plan: -plan.suite.executor.priority):
         for run in plan.runs:
-            if (run.run, run.cell) not in missing and run.state(store) != "done":
-                missing[run.run, run.cell] = run
+            if (run.run, run.cell) in todo:
+                continue
+            state = run.state(store)
+            if state == "cancelled":
+                cancelled.add(run.run)
+            if state not in left:
+                todo[run.run, run.cell] = run
                 suites.setdefault(run.run, plan.suite)
-    todo = list(missing.values())
-    names = {run.run: ", ".join([*run.axes.values(), f"seed {run.seed}"]) for run in todo}
+    names = names_of(todo.values())
     if len(plans) > 1:
         names = {run: f"{suites[run].name}: {name}" for run, name in names.items()}
-    begin(names, len({run.run for plan in plans for run in plan.runs}) - len(names))
+    planned = {run.run for plan in plans for run in plan.runs}
+    begin(names, len(planned - cancelled - names.keys()), len(cancelled))
+    turns = {run: (suite.name, suite.executor.priority) for run, suite in suites.items()}
+    return do_runs(
+        list(todo.values()), store, plans[0].suite.executor, executor=executor, turns=turns, same_class=same_class,
+        on_event=on_event,
+    )  # fmt: skip
+
+
+def names_of(runs: Iterable[PlannedRun]) -> dict[str, str]:
+    """Run id → its values on the axes and its seed, as the live view shows them."""
+    return {run.run: ", ".join([*run.axes.values(), f"seed {run.seed}"]) for run in runs}
+
+
+def do_runs(
+    todo: Sequence[PlannedRun], store: Store, block: ExecutorBlock, *, executor: Executor | None = None,
+    turns: Mapping[str, tuple[str, int]] | None = None, same_class: bool = False,
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> dict[str, str]:  # fmt: skip
+    """Does runs and returns run id → reason of those that failed; see ``run_plans``.
+
+    ``turns``: the suite that each run counts for, and its priority; without them all are one suite's.
+    """
     if not todo:
         return {}
     measured = measure(latest_results(store))
@@ -72,17 +104,18 @@ def run_plans(
         on_event(event)
 
     def jobs(runs: Iterable[PlannedRun], stale: Mapping[str, Mark]) -> Iterator[Job]:
-        for job in make_jobs(runs, store, stale=stale, measured=measured):
-            suite = suites[job.runs[0]["run"]]
-            yield replace(job, suite=suite.name, priority=suite.executor.priority)
+        for job in make_jobs(runs, store, stale=stale, measured=measured, same_class=same_class):
+            suite, priority = (turns or {}).get(job.runs[0]["run"], ("", 0))
+            yield replace(job, suite=suite, priority=priority)
 
     threads = max(int(run.config["recipe"]["threads"]) for run in todo)
-    executor = executor or make_executor(plans[0].suite.executor, threads)
+    executor = executor or make_executor(block, threads)
     executor.run(in_order(jobs(todo, {})), hear)
     watch = Watch()
     while waiting := [run for run in todo if run.run in elsewhere]:
         free = _freed(waiting, store, watch)
-        for done in {run.run for run in waiting if run.state(store) == "done"}:
+        # of the same class? only a worker knows
+        for done in {run.run for run in waiting if run.state(store) == "done" and not same_class}:
             elsewhere.discard(done)
             on_event({"run": done, "kind": "done"})
         again = [run for run in waiting if run.run in free and run.run in elsewhere]
@@ -132,7 +165,7 @@ def make_executor(block: ExecutorBlock, threads: int) -> Executor:
 
 def make_jobs(
     runs: Iterable[PlannedRun], store: Store, *, ask: bool = False, stale: Mapping[str, Mark] | None = None,
-    measured: Measured | None = None,
+    measured: Measured | None = None, same_class: bool = False,
 ) -> Iterator[Job]:  # fmt: skip
     """A job for each training; cells that differ only in their tests share one, which does the tests of all."""
     cache, root = str(cache_root()), str(store.root.resolve())
@@ -144,7 +177,7 @@ def make_jobs(
         first = group[0]
         if first.cell not in alike:
             alike[first.cell] = _demands(first.config, measured or Measured())
-        yield Job(tuple(map(_handed, group)), root, cache, ask, stale or {}, **alike[first.cell])
+        yield Job(tuple(map(_handed, group)), root, cache, ask, stale or {}, same_class, **alike[first.cell])
 
 
 def _handed(run: PlannedRun) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
+from bench.scheduling.classes import differences
 from bench.scheduling.failures import failure_of, record_failure
 from bench.scheduling.jobs import Event, Job
 from bench.scheduling.leases import Lease, take
@@ -53,7 +54,11 @@ def run_job(job: Job, device: str, send: Send, stop: Callable[[], bool], ask: As
                 ended.add(run["run"])
                 send({"run": run["run"], "kind": "elsewhere"})
                 continue
-            _run(run, store, Path(job.cache), device, _named(run["run"], send), lease, stop, ask if job.ask else None)
+            if store.cancelled(run["run"]):
+                ended.add(run["run"])
+                send({"run": run["run"], "kind": "cancelled"})
+                continue
+            _run(run, job, store, device, _named(run["run"], send), lease, stop, ask if job.ask else None)
         except TakenOverError:
             ended.add(run["run"])
             send({"run": run["run"], "kind": "elsewhere"})
@@ -62,7 +67,8 @@ def run_job(job: Job, device: str, send: Send, stop: Callable[[], bool], ask: As
             from bench.training.loop import StoppedError
 
             if isinstance(error, StoppedError | PrunedError):
-                kind = "stopped" if isinstance(error, StoppedError) else "pruned"
+                given_up = "cancelled" if store.cancelled(run["run"]) else "stopped"
+                kind = "pruned" if isinstance(error, PrunedError) else given_up
                 store.append_event(run["run"], {"kind": kind})
                 send({"run": run["run"], "kind": kind})
                 continue
@@ -85,24 +91,44 @@ def _named(run: str, send: Send) -> Send:
 
 
 def _run(
-    run: dict[str, Any], store: Store, cache: Path, device_name: str, send: Send, lease: Lease,
+    run: dict[str, Any], job: Job, store: Store, device_name: str, send: Send, lease: Lease,
     stop: Callable[[], bool], ask: Ask | None,
 ) -> None:  # fmt: skip
     from bench.data.packed import open_packed
-    from bench.training.environment import make_deterministic, pick_device
+    from bench.training.environment import execution_class, make_deterministic, pick_device
 
-    config, key = run["config"], run["run"]
+    config, key, cache = run["config"], run["run"], Path(job.cache)
+
+    def asked_to_stop() -> bool:
+        if lease.lost:
+            raise TakenOverError(f"run {key} was taken over by another process")
+        return lease.cancelled or stop()
+
     recipe = config["recipe"]
     make_deterministic(threads=recipe["threads"], deterministic=recipe["deterministic"])
     device = pick_device(device_name)
-    images = open_packed(cache, config["train"]["digest"])
+    if job.same_class and (trained := store.result(key)) is not None:
+        differs = differences(trained["execution_class"], execution_class(device))
+        if differs:
+            open_packed(cache, config["train"]["digest"])  # raises if it could not be trained again
+            kept = store.supersede(key).relative_to(store.root)
+            superseded = {"kind": "superseded", "differs": differs, "kept": str(kept)}
+            store.append_event(key, superseded)
+            send(superseded)
+    if store.state(key, run["evaluations"].values()) == "done":
+        send({"kind": "done"})
+        return
     store.clear_failure(key)
+    store.append_event(key, {"kind": "started"})
     send({"kind": "started"})
+    images = open_packed(cache, config["train"]["digest"])
     if store.result(key) is None:
-        _train(run, store, images, device, send, lease, stop, ask)
+        _train(run, store, images, device, send, lease, asked_to_stop, ask)
     missing = {n: e for n, e in run["evaluations"].items() if store.evaluation(key, e) is None}
     if missing:
-        _evaluate(run, store, cache, images, device, missing, send)
+        _evaluate(run, store, cache, images, device, missing, send, asked_to_stop)
+    store.append_event(key, {"kind": "done"})
+    store.clear_cancelled(key)  # it came too late
     send({"kind": "done"})
 
 
@@ -127,6 +153,8 @@ def _train(
     def tell(event: Event) -> None:
         if event["kind"] == "epoch":
             event = {**event, **gpu_peak(device)}
+        if event["kind"] in ("step", "epoch"):
+            lease.position = {name: event[name] for name in ("epoch", "epochs", "images_per_second")}
         if event["kind"] != "step":
             store.append_event(key, event)
         send(event)
@@ -135,17 +163,12 @@ def _train(
             if ask is not None and ask() == "prune":
                 raise PrunedError("pruned")
 
-    def asked_to_stop() -> bool:
-        if lease.lost:
-            raise TakenOverError(f"run {key} was taken over by another process")
-        return stop()
-
     watch_memory(device)
     validate = make_validation(images, held_out, config, device) if len(held_out) else None
     checkpoint = store.checkpoint_folder(key) / "training.safetensors"
     training = Training(
         config, images, rows, relabel(images.labels[rows]),
-        device=device, checkpoint=checkpoint, tell=tell, stop=asked_to_stop, validate=validate,
+        device=device, checkpoint=checkpoint, tell=tell, stop=stop, validate=validate,
     )  # fmt: skip
     trained = training.run()
     if not lease.held():
@@ -180,15 +203,18 @@ def _train(
 
 def _evaluate(
     run: dict[str, Any], store: Store, cache: Path, images: PackedImages, device: torch.device,
-    missing: dict[str, str], send: Send,
+    missing: dict[str, str], send: Send, stop: Callable[[], bool],
 ) -> None:  # fmt: skip
     from bench.data.protocols import open_protocol
     from bench.evaluation.run import evaluate_protocol, evaluate_training
+    from bench.training.loop import StoppedError
     from bench.training.split import relabel, split_identities
 
     config, key = run["config"], run["run"]
     backbone, head = load_trained(store, key, config, device)
     for name, evaluation in missing.items():
+        if stop():
+            raise StoppedError(f"stopped before the evaluation on {name}")
         send({"kind": "evaluating", "protocol": name})
         if name == "train":
             rows, _ = split_identities(images.labels, config["validation"])

@@ -115,7 +115,8 @@ def search(
             for trial in current:
                 trial.report(event["validation"]["accuracy"], event["epoch"])
             return "prune" if all(trial.should_prune() for trial in current) else None
-        if event["kind"] in ("done", "pruned", "failed", "elsewhere"):  # elsewhere: another search trains it
+        # elsewhere: another search trains it
+        if event["kind"] in ("done", "pruned", "failed", "cancelled", "elsewhere"):
             for trial in running.pop(event["run"]):
                 if event["kind"] == "done":
                     result = store.result(event["run"])

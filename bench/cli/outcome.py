@@ -1,0 +1,38 @@
+"""What commands that train do at their end: tables, reports, the mirror, and which runs failed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+
+import typer
+
+from bench.cli.console import err, out
+from bench.store import Store
+
+
+def write_reports(store: Store, names: Iterable[str]) -> None:
+    """Writes the report of each suite and prints its table."""
+    from bench.report.write import write_report
+
+    for name in names:
+        paths = write_report(store, name)
+        out.print(paths.text, markup=False)
+        out.print(f"report: {paths.page}", markup=False)
+
+
+def finish(store: Store, names: Iterable[str], track: bool, failed: Mapping[str, str]) -> None:
+    """Mirrors to MLflow, which may fail without harm, and says which runs failed: exit code 1 then."""
+    for name in names if track else ():
+        from bench.tracking import track_quietly
+
+        if trouble := track_quietly(store, name):
+            err.print(f"warning: {trouble}", markup=False)
+    for key, reason in failed.items():
+        err.print(f"failed {key}: {reason}", markup=False)
+    if failed:
+        raise typer.Exit(1)
+
+
+def command_line() -> str:
+    return " ".join(["python -m bench", *sys.argv[1:]])
