@@ -126,6 +126,6 @@ def test_a_cancelled_run_is_done_if_it_was_and_else_cancelled_even_if_it_failed(
 
 
 def test_an_unknown_suite_is_told_with_the_nearest(tmp_path):
-    Store(tmp_path).write_plan("ablation", {})
+    Store(tmp_path).write_plan("ablation", {"runs": []})
     with pytest.raises(StoreError, match=r"no suite called 'ablatoin' .* did you mean 'ablation'"):
         Store(tmp_path).plan("ablatoin")

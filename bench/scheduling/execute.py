@@ -117,13 +117,20 @@ class LocalProcesses:
             if event["kind"] == "epoch" and dispatch.job(slot).ask:
                 tell(worker, answer or "go on")
 
+        def hand_out() -> bool:
+            """Whether a free slot was given a job. The next one may have room where this one had none."""
+            for slot in self.slots:
+                if dispatch.free(slot) and (job := dispatch.next(slot, time.monotonic())) is not None:
+                    worker = ready(slot)
+                    worker.busy = True
+                    tell(worker, job)
+                    return True
+            return False
+
         try:
             while True:
-                for slot in self.slots:
-                    if dispatch.free(slot) and (job := dispatch.next(slot, time.monotonic())) is not None:
-                        worker = ready(slot)
-                        worker.busy = True
-                        tell(worker, job)
+                while hand_out():
+                    pass
                 speaking = {worker.pipe: slot for slot, worker in workers.items() if worker.busy}
                 if not speaking:
                     return

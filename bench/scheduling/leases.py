@@ -130,7 +130,7 @@ class Lease:
         }
         self._ended = threading.Event()
         self._write()
-        self._beater = threading.Thread(target=self._beat, args=(beat_seconds,), daemon=True)
+        self._beater = threading.Thread(target=self._live, args=(beat_seconds,), daemon=True)
         self._beater.start()
 
     def held(self) -> bool:
@@ -141,12 +141,17 @@ class Lease:
     def _write(self) -> None:
         write_json(_path(self.folder, self.number), {**self._record, "position": self.position})
 
-    def _beat(self, seconds: float) -> None:
-        while not self._ended.wait(seconds) and self.held():
+    def beat(self) -> None:
+        """One sign of life, unless somebody took it over."""
+        if self.held():
             self.cancelled = self.cancelled or (self.folder / CANCELLED).is_file()
             self._record["beat"] += 1
             with suppress(StoreError):  # a full disk, say: the training itself will tell
                 self._write()
+
+    def _live(self, seconds: float) -> None:
+        while not self._ended.wait(seconds) and not self.lost:
+            self.beat()
 
     def give_back(self) -> None:
         """Ends the beat and lets the next one have it."""

@@ -10,7 +10,7 @@ import pytest
 from bench.errors import DeviceError
 from bench.scheduling.execute import LocalProcesses
 from bench.scheduling.jobs import Job
-from bench.scheduling.slots import make_slots
+from bench.scheduling.slots import Slot, make_slots
 from bench.store import Store
 
 
@@ -121,3 +121,70 @@ def test_an_interrupt_ends_the_workers(tmp_path):
         )
     assert time.monotonic() - begun < 15
     assert threading.active_count() < 10
+
+
+def nvidia_smi(folder, monkeypatch, *sizes):
+    """Puts a program on the path that says so many MiB of each GPU."""
+    program = folder / "nvidia-smi"
+    rows = "\n".join(f"GPU-{i}{i}{i}, {size}" for i, size in enumerate(sizes))
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{rows}\nEND\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+def test_a_gpu_that_is_shared_by_measure_has_a_slot_a_core_and_its_memory(tmp_path, monkeypatch):
+    nvidia_smi(tmp_path, monkeypatch, 1000, 3000)
+    slots = make_slots("auto", share="auto", gpus=["0", "1"], cores=5)
+    assert [slot.mask for slot in slots] == ["0", "1", "0", "1", "0", "1"]
+    assert {slot.memory for slot in slots} == {1000 * 2**20}  # a number may mean either of the two
+    slots = make_slots("auto", share="auto", most=3, gpus=["GPU-1", "GPU-000"], cores=5)
+    assert [(slot.mask, slot.memory) for slot in slots] == [
+        ("GPU-1", 3000 * 2**20),
+        ("GPU-000", 1000 * 2**20),
+        ("GPU-1", 3000 * 2**20),
+    ]
+
+
+@pytest.mark.parametrize("size", ["[N/A]", "1000"])
+def test_a_gpu_of_unknown_memory_cannot_be_shared_by_measure(tmp_path, monkeypatch, size):
+    nvidia_smi(tmp_path, monkeypatch, size)
+    with pytest.raises(DeviceError, match="does not tell the memory of GPU MIG-1; give a number"):
+        make_slots("auto", share="auto", gpus=["MIG-1"])
+
+
+def measuring_main(pipe, device, mask):
+    """Tells a peak of 4 GiB after its first epoch, and is done when it hears so."""
+    while (work := pipe.recv()) is not None:
+        name = work.runs[0]["run"]
+        pipe.send({"run": name, "kind": "started"})
+        pipe.send({"run": name, "kind": "epoch", "peak_gpu_bytes": 4 * 2**30})
+        pipe.recv()
+        pipe.send({"run": name, "kind": "done"})
+        pipe.send({"kind": "idle"})
+
+
+def test_processes_are_admitted_to_a_gpu_once_the_first_has_told_its_peak(tmp_path):
+    slots = [Slot(i, "cuda", "0", memory=10 * 2**30) for i in range(4)]
+    jobs = (Job(({"run": f"r{i}"},), str(tmp_path), "", ask=True, shape="a") for i in range(5))
+    told = []
+    LocalProcesses(slots, main=measuring_main).run(jobs, lambda event: told.append((event["run"], event["kind"])))
+    assert told[:2] == [("r0", "started"), ("r0", "epoch")]
+    begun = ended = 0
+    for _, kind in told:
+        begun, ended = begun + (kind == "started"), ended + (kind == "done")
+        assert begun - ended <= 2
+    assert begun == ended == 5
+
+
+def test_a_process_that_died_while_idle_is_replaced_and_counts_against_no_run(tmp_path):
+    events = []
+    jobs = iter([job("leave", tmp_path), job("r1", tmp_path)])
+    LocalProcesses(make_slots("auto", most=1, gpus=[]), retries=0, main=leaving_main).run(jobs, events.append)
+    assert [(event["run"], event["kind"]) for event in events] == [("leave", "done"), ("r1", "done")]
+
+
+def leaving_main(pipe, device, mask):
+    """Does one run, then is gone before it can be told another."""
+    name = pipe.recv().runs[0]["run"]
+    pipe.send({"run": name, "kind": "done"})
+    pipe.send({"kind": "idle"})
