@@ -52,6 +52,7 @@ CONFIGS = {
 CONFIGS["learned"]["enhancement"] = None
 CONFIGS["sgd"]["terms"][1]["sample"] = 2
 HALF = ("float16", "float16 partial")
+every_device = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_cuda)])
 every = pytest.mark.parametrize("named", CONFIGS)
 
 
@@ -100,7 +101,7 @@ def assert_same(found, expected):
 
 
 @every
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_cuda)])
+@every_device
 def test_interrupted_after_every_step_a_training_ends_with_the_same_state_and_events(images, tmp_path, named, device):
     expected, expected_events = finished(images, tmp_path / "straight", named, device=device)
     events, starts = [], 0
@@ -231,19 +232,21 @@ def test_the_class_of_a_gpu_names_what_decides_its_bits():
     assert {"cuda", "cudnn", "matmul_precision", "nvidia_tf32_override"} <= set(found)
 
 
+@every_device
 @pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.AdamW])
-def test_an_optimiser_gets_its_memory_back_in_the_layout_of_its_parameters(kind):
+def test_an_optimiser_gets_its_memory_back_in_the_layout_of_its_parameters(kind, device):
     """Kernels are chosen by it, and those of a GPU may round differently."""
-    weight = torch.nn.Parameter(torch.randn(4, 3, 3, 3).to(memory_format=torch.channels_last))
-    scalar = torch.nn.Parameter(torch.ones(()))
+    weight = torch.nn.Parameter(torch.randn(4, 3, 3, 3).to(device, memory_format=torch.channels_last))
+    scalar = torch.nn.Parameter(torch.ones((), device=device))
     more = {"momentum": 0.9} if kind is torch.optim.SGD else {}
     optimiser, fresh = (kind([weight, scalar], lr=0.1, **more) for _ in range(2))
-    weight.grad, scalar.grad = torch.randn_like(weight), torch.ones(())
+    weight.grad, scalar.grad = torch.randn_like(weight), torch.ones((), device=device)
     optimiser.step()
-    saved = {name: value.clone().contiguous() for name, value in optimiser_tensors(optimiser).items()}
+    saved = {name: value.cpu().contiguous() for name, value in optimiser_tensors(optimiser).items()}
     load_optimiser(fresh, saved)
     for parameter in (weight, scalar):
         assert fresh.state[parameter].keys() == optimiser.state[parameter].keys()
         for name, value in optimiser.state[parameter].items():
             assert torch.equal(fresh.state[parameter][name], value)
             assert fresh.state[parameter][name].stride() == value.stride()
+            assert fresh.state[parameter][name].device == value.device
