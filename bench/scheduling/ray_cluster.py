@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -38,13 +38,13 @@ def connected(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        _connect(address)
-        with _sigterm(signal.default_int_handler if before is signal.SIG_DFL else before):
+    with _sigterm_of_ours() as take_back:
+        try:
+            _connect(address)
+            take_back()
             yield
-    finally:
-        ray.shutdown()
+        finally:
+            ray.shutdown()
 
 
 def _connect(address: str | None) -> None:
@@ -80,16 +80,24 @@ def _check_reachable(address: str) -> None:
 
 
 @contextmanager
-def _sigterm(handler: Any) -> Iterator[None]:
-    """SIGTERM counts as Ctrl-C, or does what the program wants: Ray's own handler would end every process at once."""
+def _sigterm_of_ours() -> Iterator[Callable[[], None]]:
+    """Yields a function that takes SIGTERM back from Ray, whose handler ends every process before it can checkpoint.
+
+    It then does what the program wants, or, where the program never said, the same as Ctrl-C.
+    """
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield lambda: None
         return
-    rays = signal.signal(signal.SIGTERM, handler)
+    before = signal.getsignal(signal.SIGTERM)
+    wanted = signal.default_int_handler if before is signal.SIG_DFL else before
+
+    def take_back() -> None:
+        signal.signal(signal.SIGTERM, wanted)
+
     try:
-        yield
+        yield take_back
     finally:
-        signal.signal(signal.SIGTERM, rays)
+        signal.signal(signal.SIGTERM, before)
 
 
 @dataclass(frozen=True)
@@ -147,15 +155,17 @@ def make_request(device: str, threads: int, share: float, memory_gib: float | No
     memory = None if memory_gib is None else int(memory_gib * GIB)
     request = Request(threads, share if use_gpu else 0.0, memory)
     if not any(request.fits(node) for node in found):
-        raise DeviceError(f"a run asks for {request}, but no node of the Ray cluster has that: {_in_words(found)}")
+        raise DeviceError(
+            f"a run asks for {request}, but no node of the Ray cluster has that: {_in_words(request, found)}"
+        )
     return request, "cuda" if use_gpu else "cpu"
 
 
-def _in_words(found: list[Mapping[str, float]]) -> str:
-    each = [
-        f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs, {node.get('memory', 0) / GIB:.1f} GiB"
-        for node in found
-    ]
+def _in_words(request: Request, found: list[Mapping[str, float]]) -> str:
+    """What the nodes have of what is asked for, equal ones together."""
+    units = {"CPU": (1, "CPUs"), "GPU": (1, "GPUs"), "memory": (GIB, "GiB of memory")}
+    asked = ["CPU", *["GPU"] * bool(request.share), *["memory"] * (request.memory is not None)]
+    each = [", ".join(f"{node.get(key, 0) / units[key][0]:.3g} {units[key][1]}" for key in asked) for node in found]
     return "; ".join(f"{each.count(text)} with {text}" for text in dict.fromkeys(each)) or "it has no node"
 
 

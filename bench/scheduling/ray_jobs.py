@@ -71,6 +71,22 @@ def _probes(job: Job) -> Iterator[dict[str, str]]:
             path.unlink(missing_ok=True)
 
 
+def folders_seen(hello: Hello, code: Mapping[str, str], probes: Mapping[str, str], files: str) -> tuple[bool, bool]:
+    """Whether a worker works in the shared results folder, and in the shared cache.
+
+    Raises BenchError if it runs other code than this, or does not see what it must.
+    """
+    where = f"node {hello.node[:8]} of the Ray cluster"
+    difference = code_difference(code, hello.code)
+    if difference is not None:
+        raise BenchError(f"{where} runs another bench: {difference}; install the same on each")
+    unseen = [str(Path(path).parent) for path in probes if path not in hello.sees]
+    if files == "shared" and unseen:
+        raise BenchError(f"executor.files is shared, but {where} does not see {' nor '.join(unseen)}")
+    results, cache = (path in hello.sees and files != "sent" for path in probes)
+    return results, cache
+
+
 @dataclass
 class _Worker:
     """One actor, and the ``call`` to it that is out: its hello, then always a ``hear``."""
@@ -222,21 +238,8 @@ class _Driver:
             worker.call = worker.actor.hear.remote()
 
     def _welcome(self, worker: _Worker, hello: Hello) -> None:
-        difference = code_difference(self.code, hello.code)
-        if difference is not None:
-            raise BenchError(
-                f"node {hello.node[:8]} of the Ray cluster runs another bench: {difference}; install the same on each"
-            )
-        results, cache = (path in hello.sees for path in self.probes)
-        if self.executor.files == "shared" and not (results and cache):
-            raise BenchError(
-                f"executor.files is shared, but node {hello.node[:8]} of the Ray cluster does not see "
-                f"{' and '.join(str(Path(path).parent) for path in self.probes if path not in hello.sees)}"
-            )
-        if self.executor.files == "sent":
-            results = cache = False
-        worker.ready, worker.results, worker.cache = True, results, cache
-        self.failed_starts = 0
+        worker.results, worker.cache = folders_seen(hello, self.code, self.probes, self.executor.files)
+        worker.ready, self.failed_starts = True, 0
 
     def _event(self, worker: _Worker, event: Event) -> None:
         job, kind = worker.job, event["kind"]

@@ -110,7 +110,7 @@ class RayWorker:
             for run, sent in load.runs.items():
                 receive_run(store, run, sent)
             there = {run: {n: f.sha256 for n, f in sent.files.items()} for run, sent in load.runs.items()}
-            home = _Home(store, self._told, there)
+            home = Home(store, self._told, there)
             job = replace(job, results=folder, stale={})
             run_job(job, self._device, home.tell, self._stop.is_set, self._verdict)
 
@@ -123,7 +123,7 @@ class RayWorker:
         return None
 
 
-class _Home:
+class Home:
     """Tells what happens, and sends a run's files before its end is told, and its checkpoint now and then."""
 
     def __init__(self, store: Store, told: queue.SimpleQueue[Event], known: dict[str, dict[str, str]]) -> None:

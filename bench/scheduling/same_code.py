@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import bench
@@ -26,7 +27,7 @@ def code_identity() -> dict[str, str]:
     }
 
 
-def code_difference(here: dict[str, str], there: dict[str, str]) -> str | None:
+def code_difference(here: Mapping[str, str], there: Mapping[str, str]) -> str | None:
     """In what the code there differs from the code here, in words; None where it does not."""
     differing = [name for name in here if here[name] != there.get(name)]
     return ", ".join(f"{name} {there.get(name, 'unknown')} instead of {here[name]}" for name in differing) or None
