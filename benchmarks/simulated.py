@@ -1,4 +1,4 @@
-"""A thousand workers on a simulated clock: the real Dispatch, in_order and leases, with deaths, hangs and lost machines.
+"""A thousand workers on a simulated clock: real Dispatch, in_order and leases; deaths, hangs and lost machines.
 
 Every run ends exactly once, or this fails. Prints what a decision costs, and what a trivial run costs through the real
 LocalProcesses.
@@ -238,7 +238,7 @@ class Sharers:
         stale: dict[str, leases.Mark | None] = dict.fromkeys(names)
         while stale:
             for name in list(stale):
-                with mock.patch.object(leases, "this_machine", lambda: machine):
+                with mock.patch.object(leases, "this_machine", return_value=machine):
                     lease = leases.take(self.folder / name, stale=stale[name], beat_seconds=1e6)
                 if lease is None:
                     stale[name] = None
@@ -262,7 +262,7 @@ class Sharers:
                 lease.give_back()
                 del stale[name]
             yield 1.0
-            with mock.patch.object(leases, "this_machine", lambda: machine):
+            with mock.patch.object(leases, "this_machine", return_value=machine):
                 stale = {name: watch.free(self.folder / name)[1] for name in stale}
 
 

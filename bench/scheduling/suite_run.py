@@ -134,10 +134,8 @@ def check_together(suites: Sequence[Suite]) -> None:
         ours, theirs = (each.executor.model_dump(exclude={"priority"}) for each in (first, suite))
         differing = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
         if differing:
-            raise BenchError(
-                f"{suite.file}: executor.{differing[0]} is {theirs.get(differing[0])}, but {ours.get(differing[0])} in "
-                f"{first.file}; suites that run together share one executor: only its priority may differ"
-            )
+            found = ", ".join(f"executor.{key} is {theirs.get(key)}, not {ours.get(key)}" for key in differing)
+            raise BenchError(f"{suite.file}: {found} as in {first.file}; suites that run together share one executor")
 
 
 def latest_results(store: Store) -> Iterator[dict[str, Any]]:

@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.tiny import SUITE, write_root, write_suite
+
+HERE = {"PYTHONPATH": str(Path(__file__).parents[2])}  # what is tested, whatever else is installed
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +24,7 @@ def place(tmp_path_factory):
 
 def bench(place, *words, expect=(0,)):
     folder, _, cache = place
-    environment = {"PATH": "", "BENCH_CACHE": str(cache), "HOME": str(folder), "OMP_NUM_THREADS": "1"}
+    environment = {"PATH": "", "BENCH_CACHE": str(cache), "HOME": str(folder), "OMP_NUM_THREADS": "1", **HERE}
     done = subprocess.run(
         [sys.executable, "-m", "bench", *map(str, words)], cwd=folder, env=environment,
         capture_output=True, text=True, timeout=300, check=False,
@@ -147,7 +150,7 @@ def test_two_commands_at_once_train_every_run_once_and_both_print_the_whole_tabl
     text = SUITE.replace("name: tiny", "name: twice").replace("[0, 0.1]", "[0, 0.1, 0.2, 0.3]")
     suite = write_suite(folder / "twice.yaml", root, text.replace("epochs: 2", "epochs: 6"))
     words = [sys.executable, "-m", "bench", "run", str(suite), "--no-track", "--results", "shared"]
-    environment = {"PATH": "", "BENCH_CACHE": str(cache), "HOME": str(folder), "OMP_NUM_THREADS": "1"}
+    environment = {"PATH": "", "BENCH_CACHE": str(cache), "HOME": str(folder), "OMP_NUM_THREADS": "1", **HERE}
     both = [
         subprocess.Popen(words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
@@ -164,12 +167,29 @@ def test_two_commands_at_once_train_every_run_once_and_both_print_the_whole_tabl
     assert len(weights(place, "alone")) == 4
 
 
+def test_two_suites_at_once_train_a_run_that_both_have_once_and_both_report(place, ran):
+    folder, root, _ = place
+    one = write_suite(folder / "one.yaml", root, SUITE.replace("name: tiny", "name: one"))
+    text = SUITE.replace("name: tiny", "name: other").replace("[0, 0.1]", "[0, 0.2]").replace("lfw, ytf, ", "")
+    other = write_suite(folder / "other.yaml", root, text.replace("slots: 2", "slots: 2, priority: 1"))
+    done = bench(place, "run", one, other, "--no-track", "--results", "together")
+    assert "3 runs to do, 0 done before" in done.stderr
+    assert "other: 0, seed 0" in done.stderr
+    for name in ("one", "other"):
+        assert (folder / "together" / "suites" / name / "report" / "report.html").is_file()
+    both = weights(place, "together")
+    assert len(both) == 3
+    assert weights(place).items() <= both.items()
+    again = bench(place, "run", one, other, "--no-track", "--results", "together")
+    assert "0 runs to do, 3 done before" in again.stderr
+
+
 def test_an_interrupt_checkpoints_and_the_same_command_goes_on_to_the_same_bits(place, ran):
     folder, root, cache = place
     text = SUITE.replace("name: tiny", "name: long").replace("epochs: 2", "epochs: 60")
     suite = write_suite(folder / "long.yaml", root, text)
     words = ["run", str(suite), "--no-track", "--results", "stopped"]
-    environment = {"PATH": "", "BENCH_CACHE": str(cache), "HOME": str(folder)}
+    environment = {"PATH": "", "BENCH_CACHE": str(cache), "HOME": str(folder), **HERE}
     process = subprocess.Popen(
         [sys.executable, "-m", "bench", *words],
         cwd=folder,

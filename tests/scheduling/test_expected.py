@@ -56,8 +56,9 @@ def result(config, images_per_second, **metrics):
 @pytest.mark.parametrize(
     ("at", "value"),
     [
-        ("seed", 1), ("recipe.epochs", 3), ("recipe.optimiser.lr", 0.01), ("margin.m", 0.2), ("enhancement.strength", 1.0),
-        ("terms", [{"name": "center_loss", "alpha": 0.1, "weight": 1.0}]), ("train.images", 5), ("recipe.threads", 4),
+        ("seed", 1), ("recipe.epochs", 3), ("recipe.optimiser.lr", 0.01), ("margin.m", 0.2),
+        ("enhancement.strength", 1.0), ("terms", [{"name": "center_loss", "alpha": 0.1, "weight": 1.0}]),
+        ("train.images", 5), ("recipe.threads", 4),
     ],
 )  # fmt: skip
 def test_what_takes_no_other_memory_is_of_one_shape(at, value):

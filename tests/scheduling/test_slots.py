@@ -1,5 +1,6 @@
 """Slots and the process pool, with fake devices and fake work."""
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -177,10 +178,15 @@ def test_processes_are_admitted_to_a_gpu_once_the_first_has_told_its_peak(tmp_pa
 
 
 def test_a_process_that_died_while_idle_is_replaced_and_counts_against_no_run(tmp_path):
+    def jobs():
+        yield job("r0", tmp_path)
+        for worker in multiprocessing.active_children():
+            worker.join()
+        yield job("r1", tmp_path)
+
     events = []
-    jobs = iter([job("leave", tmp_path), job("r1", tmp_path)])
-    LocalProcesses(make_slots("auto", most=1, gpus=[]), retries=0, main=leaving_main).run(jobs, events.append)
-    assert [(event["run"], event["kind"]) for event in events] == [("leave", "done"), ("r1", "done")]
+    LocalProcesses(make_slots("auto", most=1, gpus=[]), retries=0, main=leaving_main).run(jobs(), events.append)
+    assert [(event["run"], event["kind"]) for event in events] == [("r0", "done"), ("r1", "done")]
 
 
 def leaving_main(pipe, device, mask):
