@@ -82,7 +82,7 @@ class Cluster(Protocol):
         """Those of the tasks that have ended, and how."""
 
     def farewell(self, ids: Sequence[str]) -> str:
-        """What becomes of these tasks when this process ends now, and how to cancel them."""
+        """Called when the driver ends: what becomes of the tasks that still wait or run, and how to cancel them."""
 
 
 @dataclass
@@ -225,6 +225,8 @@ class LocalCluster:
     def farewell(self, ids: Sequence[str]) -> str:
         for id in ids:
             self._jobs[id].cancel()
+        while not all(job.done() for job in self._jobs.values()):  # those that are just leaving, too
+            time.sleep(0.05)
         return "the tasks on this machine were stopped"
 
 

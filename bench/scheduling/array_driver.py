@@ -111,33 +111,33 @@ class _Drive:
                     for task in self.tasks:
                         task.ended = ended.get(task.listed)
         finally:
+            text = self.cluster.farewell([task.listed.id for task in self.tasks])
             if self.tasks:
-                self._note(self.cluster.farewell([task.listed.id for task in self.tasks]))
+                self._note(text)
 
     # submitting
 
     def _found_again(self, todo: Sequence[Job]) -> list[Job]:
         """Takes up the tasks of earlier drivers that still wait or run; returns the jobs that no such task does."""
         alive = self.cluster.alive()
-        left = list(todo)
+        left = {job.name: job for job in todo}
+        name_of = {run["run"]: job.name for job in todo for run in job.runs}
         for record in sorted((self.store.root / "slurm").glob("*/array.json"), reverse=True):
             for number, known in enumerate(json.loads(record.read_bytes())["tasks"]):
-                mine = [job for job in left if any(run["run"] in known["runs"] for run in job.runs)]
+                names = {name_of[run] for run in known["runs"] if run in name_of} & left.keys()
+                if not names:
+                    continue
                 description, listed = record.parent / f"{number}.json", Listed(record.parent.name, known["id"])
-                if mine and listed in alive:
-                    does = {_work(job) for job in described_jobs(json.loads(description.read_bytes()))}
-                    mine = [job for job in mine if _work(job) in does]
-                    left = [job for job in left if job not in mine]
-                    if mine:
-                        self.tasks.append(self._task(listed, mine, description))
-                elif mine:
+                if listed not in alive:
                     story = self._story(description)
-                    left = [self._unburdened(job, story) if job in mine else job for job in left]
+                    left |= {name: self._unburdened(left[name], story) for name in names}
+                    continue
+                does = {_work(job) for job in described_jobs(json.loads(description.read_bytes()))}
+                if jobs := [left.pop(name) for name in sorted(names) if _work(left[name]) in does]:
+                    self.tasks.append(self._task(listed, jobs, description))
         if self.tasks:
-            self._note(
-                f"{len(self.tasks)} tasks of an earlier call still wait or run; their runs are not submitted again"
-            )
-        return left
+            self._note(f"{len(self.tasks)} tasks of an earlier call still wait or run; none is submitted twice")
+        return list(left.values())
 
     def _task(self, listed: Listed, jobs: Sequence[Job], description: Path) -> _Task:
         log = f"slurm/{listed.array}/submitit/{listed.id}_0_log.err"
@@ -226,40 +226,35 @@ class _Drive:
     def _bury(self, task: _Task, how: Ended) -> None:
         """The task ended before its runs did: they go back, or are recorded as failed."""
         self.tasks.remove(task)
-        story = task.story
-        cancelled = how.state == f"CANCELLED by {os.getuid()}"
-        stopped = not cancelled and (how.state.startswith("PREEMPTED") or story.signal is not None)
-        failure = {"reason": _reason(how, story), "error": self._in_words(task, how), "traceback": ""}
+        cancelled = how.state == f"CANCELLED by {os.getuid()}"  # by this user, who wants no other try
+        stopped = how.state.startswith("PREEMPTED") or (task.story.signal is not None and not cancelled)
+        error = self._in_words(task, how)
         for job in task.jobs:
             runs = {run["run"] for run in job.runs} - self.settled
-            for run in sorted(runs):
+            for run in runs:
                 if found := self.store.failure(run):  # its last words were lost
                     self._tell(run, {"kind": "failed", "error": found["error"], "reason": found["reason"]})
             runs -= self.settled
-            if not runs:
-                continue
-            if stopped:
-                self.stops[job.name] += 1
-            elif not story.begun or story.begun & runs:
-                self.deaths[job.name] += 1
-            times = f", {self.deaths[job.name]} times" if self.deaths[job.name] > 1 else ""
-            again = self.deaths[job.name] <= self.driver.retries and self.stops[job.name] <= self.driver.requeues
-            for run in sorted(runs):
-                if again and not cancelled:
-                    told = {"kind": "retry", "error": failure["error"]}
+            count, most = (self.stops, self.driver.requeues) if stopped else (self.deaths, self.driver.retries)
+            if stopped or not task.story.begun or task.story.begun & runs:  # not what only stood behind the culprit
+                count[job.name] += 1
+            if cancelled or count[job.name] > most:
+                times = f", {count[job.name]} times" if count[job.name] > 1 else ""
+                for run in sorted(runs):
+                    failure = {"reason": _reason(how, task.story), "error": error + times, "traceback": ""}
+                    self._tell(run, {"kind": "failed", **record_failure(self.store, run, failure)})
+            elif runs:
+                for run in sorted(runs):
+                    told = {"kind": "retry", "error": error}
                     self.store.append_event(run, told)
                     self._tell(run, told)
-                else:
-                    kept = record_failure(self.store, run, {**failure, "error": failure["error"] + times})
-                    self._tell(run, {"kind": "failed", **kept})
-            if again and not cancelled:
-                self.waiting.append(self._unburdened(job, story))
+                self.waiting.append(self._unburdened(job, task.story))
 
     def _in_words(self, task: _Task, how: Ended) -> str:
         words = how.in_words
         if task.story.hung:
             words += f", as it said nothing for {self.driver.hang_seconds:g} s"
-        if not task.story.starts:
+        if not task.story.starts and not how.state.startswith("CANCELLED"):
             words += " before it began: do its machines see this results folder?"
         if how.state == "OUT_OF_MEMORY":
             now = self.cluster.request.memory_gb

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,7 +108,7 @@ class Story:
         kind = event["kind"]
         if kind == "begins":
             self.starts.append((event["machine"], event["pid"]))
-            self.signal = None
+            self.signal, self.hung = None, False
         elif kind == "leaves":
             self.signal, self.left = event["signal"], event["signal"] is None
         elif kind == "hangs":
@@ -132,8 +132,6 @@ def do_task(path: Path) -> None:
     step, then leave; for the latter, submitit has the task requeued, at most ``requeues`` times."""
     from submitit import JobEnvironment
 
-    from bench.scheduling.worker import run_job
-
     description = json.loads(path.read_bytes())
     jobs, requeues = described_jobs(description), int(description["requeues"])
     store, told = Store(Path(jobs[0].results)), told_path(path)
@@ -145,6 +143,11 @@ def do_task(path: Path) -> None:
         store.append_event(run, {"kind": "requeued", "task": JobEnvironment().job_id, "start": start})
     jobs = [job for job in jobs if not all(run["run"] in before.ended or is_done(store, run) for run in job.runs)]
     stale = marks_of_the_dead(store, (run["run"] for job in jobs for run in job.runs), before.starts)
+    jobs = [
+        # a node may have a copy of the packed images of its own
+        replace(job, cache=os.environ.get("BENCH_CACHE", job.cache), stale={**job.stale, **stale})
+        for job in jobs
+    ]
 
     time_is_up = getattr(signal, f"SIG{JobEnvironment.USR_SIG}")
     requeue: Any = signal.getsignal(time_is_up)  # submitit's: keeps this callable, asks Slurm, exits
@@ -154,9 +157,23 @@ def do_task(path: Path) -> None:
     append_json(told, {"kind": "begins", "machine": this_machine(), "pid": os.getpid()})
     if start > requeues + 1:  # by Slurm itself, which asks nobody
         _give_up(jobs, store, told, start - 1, requeues)
-        return
+    elif _do(jobs, description["device"], description["hang_seconds"], told, asked):
+        append_json(told, {"kind": "leaves", "signal": None})
+    elif time_is_up in asked and start > requeues:
+        _give_up(jobs, store, told, start, requeues)
+    else:
+        append_json(told, {"kind": "leaves", "signal": signal.Signals(asked[0]).name})
+        if time_is_up in asked:
+            requeue(time_is_up, None)
+        sys.exit(128 + asked[0])
+
+
+def _do(jobs: Iterable[Job], device: str, hang_seconds: float | None, told: Path, asked: Sequence[int]) -> bool:
+    """Does the jobs until a signal asks to stop; whether all were done."""
+    from bench.scheduling.worker import run_job
+
     stopped = False
-    with _watched(told, description["hang_seconds"]) as send:
+    with _watched(told, hang_seconds) as send:
 
         def hear(event: Event) -> None:
             nonlocal stopped
@@ -164,25 +181,10 @@ def do_task(path: Path) -> None:
             send(event)
 
         for job in jobs:
-            stopped = stopped or bool(asked)
-            if stopped:
-                break
-            cache = os.environ.get("BENCH_CACHE", job.cache)  # a node may have a copy of its own
-            run_job(
-                replace(job, cache=cache, stale={**job.stale, **stale}),
-                description["device"],
-                hear,
-                lambda: bool(asked),
-            )
-    if not stopped:
-        append_json(told, {"kind": "leaves", "signal": None})
-    elif asked[0] == time_is_up and start > requeues:
-        _give_up(jobs, store, told, start, requeues)
-    else:
-        append_json(told, {"kind": "leaves", "signal": signal.Signals(asked[0]).name})
-        if asked[0] == time_is_up:
-            requeue(time_is_up, None)
-        sys.exit(128 + asked[0])
+            if stopped or asked:
+                return False
+            run_job(job, device, hear, lambda: bool(asked))
+    return not stopped
 
 
 def is_done(store: Store, run: Mapping[str, Any]) -> bool:
@@ -192,9 +194,7 @@ def is_done(store: Store, run: Mapping[str, Any]) -> bool:
 
 def _give_up(jobs: Iterable[Job], store: Store, told: Path, starts: int, requeues: int) -> None:
     """Records what is left of a task as failed. The checkpoints stay, so the next ``bench run`` goes on from them."""
-    error = (
-        f"Slurm stopped the task {starts} times, and executor.requeues allows {requeues}; `bench run` goes on from here"
-    )
+    error = f"the task was stopped {starts} times, executor.requeues allows {requeues}; the checkpoint is kept"
     failure = {"reason": "death", "error": error, "traceback": ""}
     for run in {run["run"] for job in jobs for run in job.runs if not is_done(store, run)}:
         append_json(told, {"run": run, "kind": "failed", **record_failure(store, run, failure)})

@@ -15,7 +15,7 @@ def _check(*, minutes: int, grace_seconds: int, **rest: Any) -> list[tuple[str, 
     if minutes * 60 >= 2 * grace_seconds:
         return []
     return [
-        ("minutes", f"{minutes} min is too short: the signal comes {grace_seconds} s before the end (grace_seconds)")
+        ("minutes", f"{minutes} min is too short: the signal comes grace_seconds ({grace_seconds} s) before the end")
     ]
 
 
