@@ -151,35 +151,15 @@ class SlurmCluster:
             alive = self.alive()
         except BenchError:
             return {}  # the controller does not answer now; it will
-        gone = [task for task in tasks if task not in alive]
         for task in alive:
             self._unlisted.pop(task, None)
-        return {task: how for task, how in self._outcomes(gone).items() if how}
-
-    def _outcomes(self, gone: Sequence[Listed]) -> dict[Listed, Ended | None]:
-        """How tasks ended that are listed no more; None for one of which Slurm does not say yet."""
-        from submitit.slurm.slurm import SlurmInfoWatcher
-
-        known: dict[str, dict[str, str]] = {}
-        if gone and shutil.which("sacct"):
-            jobs = ",".join(sorted({task.id.partition("_")[0] for task in gone}))
-            try:
-                said = _ask("sacct", "--allocations", "--parsable2", "--format=JobID,State,ExitCode", f"--jobs={jobs}")
-                known = SlurmInfoWatcher().read_info(said)
-            except BenchError:
-                pass  # no accounting, or not now
-        found: dict[Listed, Ended | None] = {}
+        gone = [task for task in tasks if task not in alive]
+        known = _accounted(gone)
+        found = {task: known[task.id] for task in gone if task.id in known}
         for task in gone:
-            facts = known.get(task.id, {})
-            state = facts.get("State", "")
-            if state and not state.startswith(_UNFINISHED):
-                code, _, number = facts.get("ExitCode", "").partition(":")
-                how = f"signal {number}" if number not in ("", "0") else f"exit code {code}"
-                found[task] = Ended(state, f"Slurm task {task.id}: {state} ({how})")
-                continue
             since = self._unlisted.setdefault(task, self.clock())
-            waited = self.clock() - since > UNLISTED_SECONDS
-            found[task] = Ended("", f"Slurm lists task {task.id} no more, and not how it ended") if waited else None
+            if task not in found and self.clock() - since > UNLISTED_SECONDS:
+                found[task] = Ended("", f"Slurm lists task {task.id} no more, and not how it ended")
         return found
 
     def farewell(self, ids: Sequence[str]) -> str:
@@ -228,6 +208,29 @@ class LocalCluster:
         while not all(job.done() for job in self._jobs.values()):  # those that are just leaving, too
             time.sleep(0.05)
         return "the tasks on this machine were stopped"
+
+
+def _accounted(tasks: Sequence[Listed]) -> dict[str, Ended]:
+    """What ``sacct`` says of tasks that have ended, by id; nothing where there is no accounting, or not now."""
+    from submitit.slurm.slurm import SlurmInfoWatcher
+
+    if not tasks or shutil.which("sacct") is None:
+        return {}
+    jobs = ",".join(sorted({task.id.partition("_")[0] for task in tasks}))
+    try:
+        said = _ask("sacct", "--parsable2", "--format=JobID,State,ExitCode", f"--jobs={jobs}")
+    except BenchError:
+        return {}
+    steps = [line.split("|") for line in said.splitlines()]
+    starved = {step[0].partition(".")[0] for step in steps if step[1:2] == ["OUT_OF_MEMORY"]}
+    found = {}
+    for id, facts in SlurmInfoWatcher().read_info(said).items():  # of whole tasks, ranges of an array taken apart
+        state = "OUT_OF_MEMORY" if id in starved else facts["State"]  # the task may only be FAILED if a step was
+        code, _, number = facts["ExitCode"].partition(":")
+        how = f"exit code {code}" if number in ("", "0") else f"signal {number}"
+        if not state.startswith(_UNFINISHED):
+            found[id] = Ended(state, f"Slurm task {id}: {state} ({how})")
+    return found
 
 
 def _ask(*command: str) -> str:

@@ -1,29 +1,18 @@
 """Slurm's commands as far as array tasks need them: they really run the tasks, as processes of this machine.
 
 ``install(folder)`` makes the commands; all they know is in ``$FAKE_SLURM``: a folder ``<job>`` for each submission with
-its script, and for each task a state. What befalls a task is the task's own doing: see ``FaultyTask``.
+its script, and for each task a state. What befalls a task is the task's own doing: see ``faulty_task.py``.
 """
 
-import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-
-from bench.scheduling.array_task import ArrayTask
 
 COMMANDS = ("sbatch", "srun", "squeue", "sacct", "scontrol")
 NODES = 2
-FAULTS = {
-    "time is up": (signal.SIGUSR2, ""),
-    "out of memory": (signal.SIGKILL, "OUT_OF_MEMORY|0:125"),
-    "preempted": (signal.SIGTERM, "PREEMPTED|0:15"),
-    "node lost": (signal.SIGKILL, "REQUEUE"),
-}
 
 
 def install(bin_folder, state):
@@ -33,35 +22,10 @@ def install(bin_folder, state):
     state.mkdir()
     for name in COMMANDS:
         script = bin_folder / name
-        script.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, __file__, name])} "$@"\n')
+        script.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, "-S", __file__, name])} "$@"\n')
         script.chmod(0o755)
     path = f"{bin_folder}{os.pathsep}{os.environ['PATH']}"
     return {"PATH": path, "FAKE_SLURM": str(state), "PYTHONPATH": str(root)}
-
-
-@dataclass(frozen=True)
-class FaultyTask(ArrayTask):
-    """A task that meets, in the eighth step of its first training, what ``$FAULTS`` says of its number; each once."""
-
-    def __call__(self):
-        fault = json.loads(os.environ["FAULTS"]).get(Path(self.description).stem)
-        mark = Path(os.environ["FAKE_SLURM"]) / f"{Path(self.description).stem}.struck"
-        if fault and not mark.exists():
-            from bench.training.loop import Training
-
-            usual = Training._train_step
-
-            def strike(training):
-                usual(training)
-                if training._steps_done() == 8 and not mark.exists():
-                    mark.touch()
-                    number, verdict = FAULTS[fault]
-                    if verdict:
-                        task_file(os.environ["SLURM_JOB_ID"], "verdict").write_text(verdict)
-                    os.kill(os.getpid(), number)
-
-            Training._train_step = strike
-        super().__call__()
 
 
 def task_file(task, kind):

@@ -26,7 +26,8 @@ from bench.scheduling.plan import make_plan
 from bench.scheduling.suite_run import make_executor, run_plan
 from bench.store import Store, append_json
 from bench.suite.suite import load_suite
-from tests.scheduling.fake_slurm import FaultyTask, install
+from tests.scheduling.fake_slurm import install
+from tests.scheduling.faulty_task import FaultyTask
 from tests.tiny import SUITE, write_root, write_suite
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +81,7 @@ def fake(tmp_path, monkeypatch):
 
 
 def quick(executor):
-    return replace(executor, cluster=replace(executor.cluster, look_seconds=0.2), hear_seconds=0.05)
+    return replace(executor, cluster=replace(executor.cluster, look_seconds=1.0), hear_seconds=0.05)
 
 
 def run_with_faults(place, results, executor, faults, monkeypatch):
@@ -361,13 +362,15 @@ def commands(tmp_path, monkeypatch):
 
 def test_slurms_own_words_say_how_a_task_ended_and_silence_does_after_a_minute(commands):
     now = [0.0]
-    command(commands, "sacct", "printf 'JobID|State|ExitCode\\n5_1|RUNNING|0:0\\n5_[2-4%%2]|CANCELLED by 7|0:0\\n'")
+    accounts = ["5_1|RUNNING|0:0", "5_[2-4%2]|CANCELLED by 7|0:0", "5_5|FAILED|9:0", "5_5.0|OUT_OF_MEMORY|0:125"]
+    command(commands, "sacct", "\n".join(f"echo '{line}'" for line in ["JobID|State|ExitCode", *accounts]))
     cluster = SlurmCluster(Request(minutes=1, grace_seconds=1, cpus=1, gpus=0), 1, clock=lambda: now[0])
-    tasks = [Listed("bench-x", f"5_{i}") for i in range(6)]
+    tasks = [Listed("bench-x", f"5_{i}") for i in range(7)]
     first = cluster.ended(tasks)
-    assert {task.id: how.state for task, how in first.items()} == dict.fromkeys(["5_2", "5_3", "5_4"], "CANCELLED by 7")
+    cancelled = dict.fromkeys(["5_2", "5_3", "5_4"], "CANCELLED by 7")
+    assert {task.id: how.state for task, how in first.items()} == {**cancelled, "5_5": "OUT_OF_MEMORY"}
     now[0] = 61.0  # listed no more, though the accounting lags or does not know it
-    assert {task.id for task in cluster.ended(tasks)} == {"5_1", "5_2", "5_3", "5_4", "5_5"}
+    assert {task.id for task in cluster.ended(tasks)} == {"5_1", "5_2", "5_3", "5_4", "5_5", "5_6"}
     command(commands, "squeue", "echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1")
     assert cluster.ended(tasks) == {}
     with pytest.raises(BenchError, match="squeue: slurm_load_jobs error: Unable to contact"):
