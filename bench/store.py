@@ -57,6 +57,20 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_bytes(path, (json.dumps(value, sort_keys=True, indent=1, allow_nan=False) + "\n").encode())
 
 
+def append_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Adds one line of JSON to a file; a line that a crash left half-written is ended first. Raises StoreError."""
+    line = (json.dumps(value, sort_keys=True, allow_nan=False) + "\n").encode()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                line = line if file.read(1) == b"\n" else b"\n" + line
+            file.write(line)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
 class Store:
     """Run folders, evaluations and suite folders below one results folder.
 
@@ -91,18 +105,8 @@ class Store:
         return _read_json(self.run_folder(run) / "config.json")
 
     def append_event(self, run: str, event: Mapping[str, Any]) -> None:
-        """Adds one line to ``events.jsonl``; a line that a crash left half-written is ended first."""
-        path = self.run_folder(run) / "events.jsonl"
-        line = (json.dumps({"time": time.time(), **event}, sort_keys=True, allow_nan=False) + "\n").encode()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("ab+") as file:
-                if file.tell():
-                    file.seek(-1, os.SEEK_END)
-                    line = line if file.read(1) == b"\n" else b"\n" + line
-                file.write(line)
-        except OSError as error:
-            raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from None
+        """Adds one line, with the time, to ``events.jsonl``."""
+        append_json(self.run_folder(run) / "events.jsonl", {"time": time.time(), **event})
 
     def events(self, run: str) -> list[dict[str, Any]]:
         """All whole lines of ``events.jsonl``; a half-written one is passed over."""

@@ -15,17 +15,17 @@ from bench.errors import BenchError, UnknownNameError, nearest, unknown_name
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-type_names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+type_names = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list of texts"}
 
 
 @dataclass(frozen=True)
 class Option:
     """One named option of a registered thing.
 
-    ``default`` fixes the type (bool, int, float or str) unless ``kind`` is given; angles are in radians, and ``unit``
-    says so. ``minimum``/``maximum`` are inclusive; ``above``/``below`` exclusive. ``words``: what a number may be
-    instead, such as "auto". ``named``: any other value than the default makes the thing another one of the same name,
-    so a table states it beside the name.
+    ``default`` fixes the type (bool, int, float or str) unless ``kind`` is given, which may also be list (of texts);
+    angles are in radians, and ``unit`` says so. ``minimum``/``maximum`` are inclusive; ``above``/``below`` exclusive.
+    ``words``: what a number may be instead, such as "auto". ``named``: any other value than the default makes the thing
+    another one of the same name, so a table states it beside the name.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Option:
         number = " ".join([type_names[self.type], " and ".join(bounds)]).strip()
         return " or ".join([number, *self.words])
 
-    def check(self, value: Any) -> bool | int | float | str | None:
+    def check(self, value: Any) -> bool | int | float | str | list[str] | None:
         """The value in this option's type. Raises ValueError saying what was found and what is allowed."""
         wrong = ValueError(f"must be {self.allowed}, found {value!r}")
         if isinstance(value, bool) and str(value).lower() in self.choices:
@@ -72,6 +72,10 @@ class Option:
         if value is None and self.default is None:
             return None
         if isinstance(value, str) and value in self.words:
+            return value
+        if self.type is list:
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                raise wrong
             return value
         if self.type is bool or isinstance(value, bool):
             if self.type is bool and isinstance(value, bool):
