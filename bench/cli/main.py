@@ -27,6 +27,7 @@ app.command()(evaluate)
 SuiteFile = Annotated[Path, typer.Argument(help="suite file, such as suites/ablation_intra.yaml")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="override a field")]
 Results = Annotated[Path, typer.Option("--results", envvar="BENCH_RESULTS", help="results folder")]
+MOST_ROWS = 200  # of a plan in a terminal
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
 
@@ -76,11 +77,12 @@ def plan(
         planned = make_plan(loaded, tell=live.preparing)
     store = Store(results)
     rows = [{"run": r.run, "seed": r.seed, **r.axes, "state": r.state(store)} for r in planned.runs]
+    store.save_index()
     for warning in loaded.warnings:
         err.print(f"warning: {warning}", markup=False)
     for note in planned.notes:
         err.print(f"data: {note}", markup=False)
-    print_rows(rows, as_json, title=f"{loaded.name}: {len(rows)} runs")
+    print_rows(rows, as_json, title=f"{loaded.name}: {len(rows)} runs", most=MOST_ROWS)
 
 
 @app.command()
@@ -94,6 +96,7 @@ def status(results: Results = Path("results"), as_json: AsJson = False) -> None:
         states = [store.state(item["run"], item["evaluations"].values()) for item in found["runs"]]
         counts = {state: states.count(state) for state in ("done", "to evaluate", "started", "to train", "failed")}
         rows.append({"suite": found["suite"], "runs": len(states), **counts})
+    store.save_index()
     print_rows(rows, as_json, title="suites")
 
 

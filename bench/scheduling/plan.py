@@ -33,8 +33,8 @@ Tell = Callable[[str, int, int], None]
 class PlannedCell:
     """What all runs of a cell share, and how an id of each follows from its seed.
 
-    ``config``: what is trained, seed aside. ``tests``: for each protocol, what follows the run's id in the canonical text
-    that its evaluation id is the digest of.
+    ``config``: what is trained, seed aside. ``tests``: for each protocol, what follows the run's id in the canonical
+    text that its evaluation id is the digest of.
     """
 
     cell: str

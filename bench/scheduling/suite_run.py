@@ -29,6 +29,7 @@ def run_plan(
     """
     store.write_plan(plan.suite.name, plan.record(command))
     todo = [run for run in plan.runs if run.state(store) != "done"]
+    store.save_index()
     names = {run.run: ", ".join([*run.axes.values(), f"seed {run.seed}"]) for run in todo}
     begin(names, len({run.run for run in plan.runs}) - len(names))
     if not todo:
