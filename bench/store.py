@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import operator
 import os
 import re
 import shutil
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import StoreError, nearest
+from bench.store_index import Index
 from bench.store_plan import plan_text, whole_plan
 
 if TYPE_CHECKING:
@@ -79,6 +82,11 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._index = Index(root)
+
+    def save_index(self) -> None:
+        """Keeps what `outcome`, `metrics` and `state` have read, so that the next command need not read it again."""
+        self._index.save()
 
     def check_writable(self) -> None:
         """Raises StoreError at once if nothing could be written here later."""
@@ -136,10 +144,23 @@ class Store:
         """The result of a trained run, or None; one that fails its checksum is set aside, so the run trains again."""
         return _read_checked(self.run_folder(run) / "result.json")
 
+    def outcome(self, run: str) -> dict[str, Any] | None:
+        """The result without its configuration, by way of the index: for many runs."""
+        return _parsed(self._outcome(run))
+
+    def _outcome(self, run: str) -> str | None:
+        return self._index.look(
+            _checked(run), "result.json", lambda: self.result(run), lambda result: _without("config", result)
+        )
+
     def write_failure(self, run: str, failure: Mapping[str, Any]) -> None:
         write_json(self.run_folder(run) / "failure.json", {"schema": SCHEMA, **failure})
 
     def failure(self, run: str) -> dict[str, Any] | None:
+        text = self._index.look(_checked(run), "failure.json", lambda: self._failure(run), lambda failure: failure)
+        return _parsed(text)
+
+    def _failure(self, run: str) -> dict[str, Any] | None:
         return _read_json(self.run_folder(run) / "failure.json")
 
     def clear_failure(self, run: str) -> None:
@@ -184,8 +205,8 @@ class Store:
     def state(self, run: str, evaluations: Iterable[str]) -> str:
         """``done`` (trained, and every one of these evaluations there), ``cancelled``, ``failed``, ``to evaluate``,
         ``started`` or ``to train``. A failure of somebody else's evaluation does not undo what is done."""
-        trained = self.result(run) is not None
-        if trained and all(self.evaluation(run, key) is not None for key in evaluations):
+        trained = self._outcome(run) is not None
+        if trained and all(self._metrics(run, key) is not None for key in evaluations):
             return "done"
         if self.cancelled(run):
             return "cancelled"
@@ -213,6 +234,15 @@ class Store:
 
     def evaluation(self, run: str, evaluation: str) -> dict[str, Any] | None:
         return _read_checked(self.evaluation_folder(run) / f"{_checked(evaluation)}.json")
+
+    def metrics(self, run: str, evaluation: str) -> dict[str, float | None] | None:
+        """The metrics of an evaluation by way of the index: for many runs."""
+        return _parsed(self._metrics(run, evaluation))
+
+    def _metrics(self, run: str, evaluation: str) -> str | None:
+        file = f"evaluations/{_checked(evaluation)}.json"
+        read = functools.partial(self.evaluation, run, evaluation)
+        return self._index.look(_checked(run), file, read, operator.itemgetter("metrics"))
 
     def evaluation_arrays(self, run: str, evaluation: str) -> dict[str, np.ndarray]:
         from safetensors.numpy import load
@@ -254,6 +284,15 @@ def _checked(name: str) -> str:
     return name
 
 
+def _parsed(text: str | None) -> dict[str, Any] | None:
+    value: dict[str, Any] | None = None if text is None else json.loads(text)
+    return value
+
+
+def _without(key: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: inner for name, inner in value.items() if name != key}
+
+
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -268,7 +307,7 @@ def _read_checked(path: Path) -> dict[str, Any] | None:
     """A checksummed record, or None; a broken one is renamed to ``*.broken`` so that it is made again."""
     try:
         value = json.loads(path.read_bytes())
-        body = {k: v for k, v in value.items() if k != "checksum"}
+        body = _without("checksum", value)
         if value["checksum"] == digest(body):
             return body
     except FileNotFoundError:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 SCHEMA = 2
-_OWN = ("run", "seed", "evaluations")
+_OWN = ("run", "seed", "cell", "evaluations")
 
 
 def plan_text(plan: Mapping[str, Any]) -> str:
@@ -19,16 +19,10 @@ def plan_text(plan: Mapping[str, Any]) -> str:
     runs = []
     for run in plan["runs"]:
         config = dict(run["config"])
-        usual = config.pop("seed", None) == run["seed"]
-        shared = cells.setdefault(
-            run["cell"], {**{key: value for key, value in run.items() if key not in _OWN}, "config": config}
-        )
-        own = {key: value for key, value in run.items() if key == "cell" or shared.get(key) != value}
-        if usual and shared["config"] == config:
-            del own["config"]
-        runs.append(own)
-    for shared in cells.values():
-        del shared["cell"]
+        seed = config.pop("seed", None)
+        shared = {**{key: value for key, value in run.items() if key not in _OWN}, "config": config}
+        alike = seed == run["seed"] and cells.setdefault(run["cell"], shared) == shared
+        runs.append({key: run[key] for key in _OWN if key in run} if alike else run)
     fields = {**plan, "schema": SCHEMA, "cells": cells, "runs": runs}
     return "{\n" + ",\n".join(f"{_json(name)}: {_lines(fields[name])}" for name in sorted(fields)) + "\n}\n"
 
@@ -43,10 +37,11 @@ def whole_plan(stored: Mapping[str, Any]) -> dict[str, Any]:
     cells = stored["cells"]
     runs = []
     for run in stored["runs"]:
-        whole = {**cells[run["cell"]], **run}
-        if "config" not in run:
-            whole["config"] = {**whole["config"], "seed": run["seed"]}
-        runs.append(whole)
+        if "config" in run:  # it has something that the others of its cell have not
+            runs.append(run)
+        else:
+            shared = cells[run["cell"]]
+            runs.append({**shared, **run, "config": {**shared["config"], "seed": run["seed"]}})
     return {**{key: value for key, value in stored.items() if key != "cells"}, "runs": runs}
 
 

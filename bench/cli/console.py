@@ -21,8 +21,8 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=1) + "\n")
 
 
-def print_rows(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
-    """A table with a column for each key, or the rows as JSON."""
+def print_rows(rows: list[dict[str, Any]], as_json: bool, title: str, most: int | None = None) -> None:
+    """A table with a column for each key, or the rows as JSON. ``most``: how many rows the table has at most."""
     if as_json:
         print_json(rows)
         return
@@ -30,9 +30,11 @@ def print_rows(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column in ("run", "name", "suite"))
-    for row in rows:
+    for row in rows[:most]:
         table.add_row(*(Text(str(row.get(column, ""))) for column in columns))
     _wrapped().print(table)
+    if most is not None and len(rows) > most:
+        say(f"… and {len(rows) - most:,} more; --json prints all {len(rows):,}")
 
 
 def print_columns(rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> None:

@@ -28,6 +28,7 @@ app.add_typer(data_app, name="data")
 app.command()(evaluate)
 
 SuiteFiles = Annotated[list[Path], typer.Argument(help="suite files, such as suites/ablation_intra.yaml")]
+MOST_ROWS = 200  # of a plan in a terminal
 
 
 @app.command()
@@ -88,11 +89,12 @@ def plan(
         planned = make_plan(loaded, tell=live.preparing)
     store = Store(results)
     rows = [{"run": r.run, "seed": r.seed, **r.axes, "state": r.state(store)} for r in planned.runs]
+    store.save_index()
     for warning in loaded.warnings:
         err.print(f"warning: {warning}", markup=False)
     for note in planned.notes:
         err.print(f"data: {note}", markup=False)
-    print_rows(rows, as_json, title=f"{loaded.name}: {len(rows)} runs")
+    print_rows(rows, as_json, title=f"{loaded.name}: {len(rows)} runs", most=MOST_ROWS)
 
 
 add_commands(app)

@@ -51,6 +51,7 @@ def status(
         for name in store.suite_names():
             of_suite = asked_by(store, name)
             rows.append({"suite": name, "runs": len(of_suite), **count_states(store, of_suite)})
+        store.save_index()
         print_rows(rows if as_json else _without_noughts(rows), as_json, title="suites")
         return
     found = [standing(store, run) for run in (selected(store, suites) if suites else asked(store))]

@@ -75,7 +75,7 @@ def _provenance(data: ReportData, classes: Sequence[str]) -> dict[str, list[str]
     """What the runs recorded about themselves, each fact once with all its values."""
     found: dict[str, dict[str, None]] = {}
     for run in data.done["run"]:
-        result = data.store.result(run) or {}
+        result = data.store.outcome(run) or {}
         for name, value in {**result.get("environment", {}), **result.get("execution_class", {})}.items():
             found.setdefault(name, {})[str(value)] = None
     digests = sorted({str(run["config"]["train"]["digest"]) for run in data.plan["runs"] if "train" in run["config"]})

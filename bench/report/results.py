@@ -51,6 +51,7 @@ def load_results(store: Store, names: Sequence[str]) -> pd.DataFrame:
             found = _metrics(store, run)
             rows.append(_row(store, name, run, found))
             metrics.append(_flat(found))
+    store.save_index()
     frame = pd.DataFrame(rows).astype({"loss": "float64"})
     frame = pd.concat([frame, pd.DataFrame(metrics, index=frame.index, dtype="float64")], axis=1)
     return frame.drop_duplicates(["suite", "cell", "seed"], ignore_index=True)
@@ -67,8 +68,7 @@ def execution_classes(frame: pd.DataFrame) -> list[str]:
 
 def _metrics(store: Store, planned: Mapping[str, Any]) -> dict[str, Mapping[str, float | None] | None]:
     """The metrics of each planned protocol, None where it has not been evaluated."""
-    records = {p: store.evaluation(planned["run"], key) for p, key in planned["evaluations"].items()}
-    return {p: record["metrics"] if record else None for p, record in records.items()}
+    return {p: store.metrics(planned["run"], key) for p, key in planned["evaluations"].items()}
 
 
 def _flat(found: Mapping[str, Mapping[str, float | None] | None]) -> dict[str, float | None]:
@@ -80,7 +80,7 @@ def _row(
 ) -> dict[str, Any]:
     run, config = planned["run"], planned["config"]
     term = config.get("enhancement") or {}
-    result = store.result(run)
+    result = store.outcome(run)
     status, error = _status(store, run, result, [p for p, metrics in found.items() if metrics is None])
     return {
         "suite": suite,

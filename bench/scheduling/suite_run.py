@@ -64,6 +64,7 @@ def run_plans(
             if state not in left:
                 todo[run.run, run.cell] = run
                 suites.setdefault(run.run, plan.suite)
+    store.save_index()
     names = names_of(todo.values())
     if len(plans) > 1:
         names = {run: f"{suites[run].name}: {name}" for run, name in names.items()}

@@ -101,9 +101,9 @@ class Parts:
 
     def __init__(self, base: Mapping[str, Any], axes: Sequence[Axis]) -> None:
         self._base, self._axes = base, {axis.path[0]: [a for a in axes if a.path[0] == axis.path[0]] for axis in axes}
-        self._made: dict[tuple[str | int, ...], Any] = {}
+        self._made: dict[tuple[object, ...], Any] = {}
 
-    def of(self, block: str, choice: Mapping[Axis, int]) -> tuple[tuple[str | int, ...], Any]:
+    def of(self, block: str, choice: Mapping[Axis, int]) -> tuple[tuple[object, ...], Any]:
         """A block at a point, None where there is none, and a key that it shares with the points it is equal at.
 
         It is the same object each time: not to be changed.

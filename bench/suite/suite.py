@@ -79,7 +79,7 @@ class _Loader:
         self.mistakes: dict[Mistake, None] = {}
         self.warnings: dict[str, None] = {}
         self.cache: dict[tuple[str, str], Any] = {}
-        self.checked: dict[tuple[str | int, ...], Any] = {}
+        self.checked: dict[tuple[object, ...], Any] = {}
         self.same: dict[tuple[str, str], Any] = {}
         self.defaults = {
             name: self._shared(name, found.get_default())
@@ -256,7 +256,7 @@ class _Loader:
     def _twins(self, cells: Sequence[SuiteCell]) -> None:
         """Warns of cells whose gradients are the same by definition (matched and cosine where ψ' = −sin θ)."""
         both = {"matched", "cosine"} <= {item.cell.enhancement.profile.name for item in cells if item.cell.enhancement}
-        seen: dict[tuple[str | int, ...], str] = {}
+        seen: dict[tuple[object, ...], str] = {}
         for item in cells if both else ():
             term, margin = item.cell.enhancement, item.cell.margin
             if term is None or term.profile.name not in ("matched", "cosine"):
