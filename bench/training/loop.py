@@ -18,6 +18,7 @@ from bench.data.packed import PackedImages
 from bench.data.types import Int
 from bench.errors import BenchError, NonFiniteLossError
 from bench.losses.head import MarginHead
+from bench.losses.shards import ALONE, Group
 from bench.suite.seeds import seed_for
 from bench.training.batches import Batches
 from bench.training.checkpoint import (
@@ -29,6 +30,7 @@ from bench.training.checkpoint import (
     without_prefix,
 )  # fmt: skip
 from bench.training.optimise import learning_rate, make_optimiser, strength_share
+from bench.training.parallel import ONE_PROCESS, Move, Team
 from bench.training.rows import train_rows
 
 CHECKPOINT_SECONDS = 20.0
@@ -45,18 +47,25 @@ class StoppedError(BenchError):
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network: ``backbone`` and ``head`` on the training device, and what happened on the way."""
+    """A trained network: ``backbone`` and ``head`` on the training device, and what happened on the way.
+
+    ``head_state``: that of the whole head, of which ``head`` is this process's part where several trained.
+    """
 
     backbone: nn.Module
     head: MarginHead
+    head_state: dict[str, torch.Tensor]
     epochs: int
     steps: int
     selected_epoch: int
     seconds: float
 
 
-def make_models(config: dict[str, Any], *, classes: int) -> tuple[nn.Module, MarginHead]:
-    """Backbone drawn by (seed, backbone), centres by (seed, training set, d), margin and gate by their own stream."""
+def make_models(config: dict[str, Any], *, classes: int, group: Group = ALONE) -> tuple[nn.Module, MarginHead]:
+    """Backbone drawn by (seed, backbone), centres by (seed, training set, d), margin and gate by their own stream.
+
+    ``group``: the processes that share the classes.
+    """
     seed, train = int(config["seed"]), str(config["train"]["digest"])
     name, embedding = str(config["backbone"]["name"]), int(config["backbone"]["embedding"])
 
@@ -67,32 +76,44 @@ def make_models(config: dict[str, Any], *, classes: int) -> tuple[nn.Module, Mar
     head = MarginHead(
         config["margin"], config["enhancement"], classes, embedding,
         terms=config["terms"], block=config["classifier"]["block"], share=float(config["classifier"]["share"]),
-        generator=draw("centres", train=train, embedding=embedding), stream=draw("margin", train=train),
+        group=group, generator=draw("centres", train=train, embedding=embedding), stream=draw("margin", train=train),
     )  # fmt: skip
     return backbone, head
 
 
 class Training:
-    """The state of one run: models, optimiser, position. ``run`` trains to the end or until asked to stop."""
+    """The state of one run: models, optimiser, position. ``run`` trains to the end or until asked to stop.
+
+    ``team``: the processes that train it together, each with a Training of its own. Their checkpoint is that of one
+    process, and any number goes on from it.
+    """
 
     def __init__(
         self, config: dict[str, Any], images: PackedImages, rows: Int, labels: Int, *, device: torch.device,
         checkpoint: Path, tell: Tell, stop: Callable[[], bool] = lambda: False,
-        validate: Callable[[nn.Module], dict[str, float]] | None = None,
+        validate: Callable[[nn.Module], dict[str, float]] | None = None, team: Team = ONE_PROCESS,
     ) -> None:  # fmt: skip
-        self.config, self.recipe, self.device = config, config["recipe"], device
+        self.config, self.recipe, self.device, self.team = config, config["recipe"], device, team
         self.checkpoint, self.tell, self.stop, self.validate = checkpoint, tell, stop, validate
         self.batches = Batches(
             images, rows, labels,
             train=config["train"]["digest"], seed=config["seed"], recipe=self.recipe, device=device,
+            own=team.own(int(self.recipe["batch"])),
         )  # fmt: skip
         if not self.batches.steps_per_epoch:
             raise BenchError(
                 f"recipe.batch {self.recipe['batch']} is larger than the training set ({len(rows)} images)"
             )
-        backbone, head = make_models(config, classes=int(labels.max()) + 1)
-        self.backbone = backbone.to(device).to(memory_format=torch.channels_last)
+        if self.recipe.get("replicas", team.size) != team.size:
+            raise BenchError(
+                f"this run normalises batches of each of {self.recipe['replicas']} processes, found {team.size}"
+            )
+        backbone, head = make_models(config, classes=int(labels.max()) + 1, group=team.group)
+        backbone = backbone.to(device).to(memory_format=torch.channels_last)
+        self.backbone = team.prepared(backbone, self.recipe)
+        self.network = team.network(self.backbone)
         self.head = head.to(device)
+        self.centres = self.head.centres if self.head.partial is None else self.head.partial.active
         self.parameters = [*self.backbone.parameters(), *self.head.trainable()]
         self.optimiser = make_optimiser(self.recipe, self.parameters)
         train_rows(self.optimiser, self.head)
@@ -108,17 +129,19 @@ class Training:
         saved = told = time.monotonic()
         took = 0.0
         while self.epoch < self.recipe["epochs"]:
-            self.backbone.train()
+            self.network.train()
             self.head.train()
             begun, first = time.monotonic(), self.step
             while self.step < self.batches.steps_per_epoch:
                 self._train_step()
                 now = time.monotonic()
-                if self.stop():
+                due = now - saved > max(CHECKPOINT_SECONDS, took / CHECKPOINT_SHARE)
+                move = self.team.decide(Move.STOP if self.stop() else Move.SAVE if due else Move.GO_ON)
+                if move is not Move.GO_ON:
                     self._save(self.seconds + now - begun)
+                if move is Move.STOP:
                     raise StoppedError(f"stopped in epoch {self.epoch + 1} at step {self.step}")
-                if now - saved > max(CHECKPOINT_SECONDS, took / CHECKPOINT_SHARE):
-                    self._save(self.seconds + now - begun)
+                if move is Move.SAVE:
                     saved = time.monotonic()
                     took = saved - now
                 if now - told > 1.0:
@@ -132,7 +155,8 @@ class Training:
             self.backbone.load_state_dict(self.best[2])
         selected = self.best[1] if self.best else self.epoch
         steps = self.epoch * self.batches.steps_per_epoch
-        return Trained(self.backbone, self.head, self.epoch, steps, selected, self.seconds)
+        state = self.team.whole(self.head.state_dict())
+        return Trained(self.backbone, self.head, state, self.epoch, steps, selected, self.seconds)
 
     def _train_step(self) -> None:
         images, labels, most = self.batches.get(self.epoch, self.step)
@@ -140,15 +164,16 @@ class Training:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         seed = int(self.config["seed"])
-        torch.manual_seed(seed_for("layers", seed=seed, epoch=self.epoch, step=self.step))  # dropout, drop path
+        layers = seed_for("layers", seed=seed, epoch=self.epoch, step=self.step, **self.team.axes)
+        torch.manual_seed(layers)  # dropout, drop path
         half = self.recipe["precision"] == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            embeddings = self.backbone(images)
+            embeddings = self.network(images)
         step = self._steps_done()
         output = self.head(embeddings.float(), labels, step=step, strength=self._strength(step), max_repeat=most)
         self.optimiser.zero_grad(set_to_none=True)
         output.loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.recipe["clip_gradient"] or math.inf)
+        norm = self.team.clip(self.parameters, self.centres, self.recipe["clip_gradient"] or math.inf)
         bad = ~(torch.isfinite(output.loss.detach()) & torch.isfinite(norm))
         self.first_bad = torch.where((self.first_bad < 0) & bad, self._steps_done(), self.first_bad)
         if self.device.type == "cpu" or self.step % FINITE_CHECK_STEPS == 0:
@@ -160,7 +185,7 @@ class Training:
             output.target_angle.mean(), nothing if output.posterior is None else output.posterior.mean(),
             *output.terms.values(),
         )  # fmt: skip
-        self.sums += torch.stack([v.to(torch.float32) for v in values])
+        self.sums += self.team.mean(torch.stack([v.to(torch.float32) for v in values]))
         self.step += 1
 
     def _steps_done(self) -> int:
@@ -220,10 +245,14 @@ class Training:
         self.tell(event)
 
     def _save(self, seconds: float) -> None:
+        head, memory = self.team.whole(self.head.state_dict()), optimiser_tensors(self.optimiser)
+        memory |= self.team.whole(self._of_centres(memory), parted=lambda name: True)
+        if self.team.rank > 0:
+            return
         tensors = {
             **prefixed("backbone", self.backbone.state_dict()),
-            **prefixed("head", self.head.state_dict()),
-            **prefixed("optimiser", optimiser_tensors(self.optimiser)),
+            **prefixed("head", head),
+            **prefixed("optimiser", memory),
             "sums": self.sums,
         }
         state: dict[str, Any] = {"epoch": self.epoch, "step": self.step, "seconds": seconds, "best": None}
@@ -232,14 +261,23 @@ class Training:
             state["best"] = [self.best[0], self.best[1]]
         save_checkpoint(self.checkpoint, tensors, state)
 
+    def _of_centres(self, memory: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """What the optimiser remembers of each class."""
+        index = next(i for i, value in enumerate(self.parameters) if value is self.centres)
+        return {name: value for name, value in memory.items() if name.startswith(f"{index}.") and value.ndim}
+
     def _resume(self) -> None:
-        found = load_checkpoint(self.checkpoint, lambda problem: self.tell({"kind": "warning", "text": problem}))
+        found = self.team.in_turn(
+            lambda: load_checkpoint(self.checkpoint, lambda problem: self.tell({"kind": "warning", "text": problem}))
+        )
         if found is None:
             return
         tensors, state = found
         self.backbone.load_state_dict(without_prefix("backbone", tensors))
-        self.head.load_state_dict(without_prefix("head", tensors))
-        load_optimiser(self.optimiser, without_prefix("optimiser", tensors))
+        self.head.load_state_dict(self.team.part(without_prefix("head", tensors)))
+        memory = without_prefix("optimiser", tensors)
+        memory |= self.team.part(self._of_centres(memory), parted=lambda name: True)
+        load_optimiser(self.optimiser, memory)
         self.sums.copy_(tensors["sums"])
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         if state["best"] is not None:
