@@ -15,6 +15,7 @@ class Job:
     """A group of runs that share their data, usually of one.
 
     ``ask``: wait for a verdict after every epoch. ``stale``: the marks of leases, by run, that may be taken over.
+    ``processes``: how many train a run together, of which the one that is handed the job is the first.
     """
 
     runs: tuple[dict[str, Any], ...]
@@ -22,6 +23,7 @@ class Job:
     cache: str
     ask: bool = False
     stale: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    processes: int = 1
 
     @property
     def name(self) -> str:
@@ -30,13 +32,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Setting:
-    """What every executor is told beside its own options: torch's ``device``, the CPU ``threads`` of a
-    run, how often a run whose process died is tried again, and how long a silent one is waited for (None: for ever)."""
+    """What every executor is told beside its own options: torch's ``device``, the CPU ``threads`` of a process, how
+    often a run whose process died is tried again, how long a silent one is waited for (None: for ever), and the
+    ``processes`` of a run, each of which needs a device of its own."""
 
     device: str = "auto"
     threads: int = 1
     retries: int = 1
     hang_seconds: float | None = None
+    processes: int = 1
 
 
 OnEvent = Callable[[Event], Verdict | None]

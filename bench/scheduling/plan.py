@@ -26,7 +26,10 @@ Tell = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One training: its id, what it trains (``config``), what it is tested on (``evaluations``), and its data."""
+    """One training: its id, what it trains (``config``), what it is tested on (``evaluations``), and its data.
+
+    ``processes``: how many train it together.
+    """
 
     run: str
     seed: int
@@ -37,6 +40,7 @@ class PlannedRun:
     evaluations: dict[str, str]
     protocols: dict[str, str]
     options: dict[str, Any]
+    processes: int = 1
 
     def record(self) -> dict[str, Any]:
         """As it stands in ``plan.json``."""
@@ -89,7 +93,7 @@ def make_plan(suite: Suite, *, cache: Path | None = None, tell: Tell | None = No
             prepared[key] = prepare(item.cell.data, cache=cache, tell=tell)
         check_sizes(item.cell, prepared[key])
         for seed in suite.seeds:
-            run = plan_run(item.cell, seed, prepared[key], item.axes)
+            run = plan_run(item.cell, seed, prepared[key], item.axes, suite.executor.processes)
             runs.setdefault((run.run, run.cell), run)
     facts = {
         data.train[:12]: {"images": data.images, "identities": data.identities, "protocols": data.facts}
@@ -111,13 +115,15 @@ def check_sizes(cell: Cell, data: PreparedData) -> None:
         raise DataError(f"recipe.batch {cell.recipe.batch} is larger than the training set ({data.images} images)")
 
 
-def training_config(cell: Cell, data: PreparedData) -> dict[str, Any]:
+def training_config(cell: Cell, data: PreparedData, processes: int = 1) -> dict[str, Any]:
     """What a run trains, seed aside: every field that changes its bits, and nothing else.
 
-    ``packages``, with name and version of each, is there only where other packages' parts are used.
+    ``packages``, with name and version of each, is there only where other packages' parts are used; ``recipe.bn`` and
+    ``recipe.replicas``, the number of processes, only where each of several normalises its own part of a batch.
     """
     validation = cell.data.validation
     term = cell.enhancement
+    alone = {"bn": cell.recipe.bn, "replicas": processes} if cell.recipe.bn == "per_replica" and processes > 1 else {}
     config = {
         "backbone": cell.backbone.flat,
         "margin": cell.margin.flat,
@@ -132,7 +138,8 @@ def training_config(cell: Cell, data: PreparedData) -> dict[str, Any]:
         "terms": sorted((added.flat for added in cell.terms.root), key=lambda term: str(term["name"])),  # a sum
         "classifier": cell.classifier.model_dump(),
         "recipe": {
-            **cell.recipe.model_dump(exclude={"augmentation"}),
+            **cell.recipe.model_dump(exclude={"augmentation", "bn"}),
+            **alone,
             "augmentation": [step.flat for step in cell.recipe.augmentation],
         },
         "pixels": cell.data.pixels,
@@ -144,9 +151,10 @@ def training_config(cell: Cell, data: PreparedData) -> dict[str, Any]:
     return {**config, "packages": packages} if packages else config
 
 
-def plan_run(cell: Cell, seed: int, data: PreparedData, axes: dict[str, str]) -> PlannedRun:
-    config = training_config(cell, data)
-    baseline = training_config(cell.model_copy(update={"enhancement": None}), data)
+def plan_run(cell: Cell, seed: int, data: PreparedData, axes: dict[str, str], processes: int = 1) -> PlannedRun:
+    """``processes``: how many train the run together; the batch is shared by them."""
+    config = training_config(cell, data, processes)
+    baseline = training_config(cell.model_copy(update={"enhancement": None}), data, processes)
     options = cell.evaluation.model_dump(exclude={"train_geometry"})
     run = digest({**config, "seed": seed})
     tests = {name: digest([run, found, options, METRICS]) for name, found in data.protocols.items()}
@@ -163,4 +171,5 @@ def plan_run(cell: Cell, seed: int, data: PreparedData, axes: dict[str, str]) ->
         evaluations=tests,
         protocols=data.protocols,
         options=options,
+        processes=processes,
     )

@@ -67,7 +67,7 @@ def _freed(waiting: Iterable[PlannedRun], store: Store, watch: Watch) -> dict[st
 
 def make_executor(block: ExecutorBlock, threads: int) -> Executor:
     """The executor that a suite names, for runs of so many CPU threads."""
-    setting = Setting(block.device, threads, block.retries, block.hang_seconds)
+    setting = Setting(block.device, threads, block.retries, block.hang_seconds, block.processes)
     executor: Executor = EXECUTORS.get(block.name).function(setting, **block.options)
     return executor
 
@@ -78,6 +78,7 @@ def make_jobs(
     """A job for each training; cells that differ only in their tests share one, which does the tests of all."""
     cache = str(cache_root())
     groups: dict[str, list[dict[str, object]]] = {}
+    processes: dict[str, int] = {}
     for run in runs:
         value: dict[str, object] = {
             "run": run.run,
@@ -87,5 +88,6 @@ def make_jobs(
             "options": run.options,
         }
         groups.setdefault(run.run, []).append(value)
-    for values in groups.values():
-        yield Job(tuple(values), str(store.root.resolve()), cache, ask, stale or {})
+        processes[run.run] = run.processes
+    for key, values in groups.items():
+        yield Job(tuple(values), str(store.root.resolve()), cache, ask, stale or {}, processes[key])

@@ -131,6 +131,10 @@ class Recipe(Block):
     threads: Annotated[PositiveInt, Field(description="CPU threads of a run; they change the bits")] = 1
     deterministic: bool = True
     select: Literal["last", "validation"] = "last"
+    bn: Annotated[
+        Literal["sync", "per_replica"],
+        Field(description="batch normalisation of a run of several processes: over the whole batch, or each its own"),
+    ] = "sync"
 
 
 def far_text(value: object) -> str:
@@ -204,10 +208,15 @@ class ReportBlock(Block):
 
 
 class ExecutorBlock(Named):
-    """Where runs go, by name; the executor's own options stand beside these. Changes no bits and is in no id."""
+    """Where runs go, by name; the executor's own options stand beside these. In no id, but that of a run with
+    ``recipe.bn: per_replica`` holds ``processes``.
+    """
 
     name: str = "local"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    processes: Annotated[
+        PositiveInt, Field(description="processes of one run, each with a device of its own; they share its batch")
+    ] = 1
     retries: Annotated[int, Field(ge=0, le=10, description="tries again when a worker process dies or hangs")] = 1
     hang_seconds: Annotated[
         float | None, Field(gt=0, description="a worker that says nothing for so long is killed; null: never")

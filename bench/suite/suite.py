@@ -101,6 +101,8 @@ class _Loader:
         cells = self._cells(value)
         if blocks["report"] is not None and cells:
             self._columns_measured(blocks["report"], cells)
+        if blocks["executor"] is not None:
+            self._batches_shared(blocks["executor"].processes, cells)
         if self.mistakes:
             raise SuiteError(sorted(self.mistakes, key=lambda m: (m.line or 0, m.field)))
         text = json.dumps(value, sort_keys=True, default=str)
@@ -225,6 +227,11 @@ class _Loader:
         for i, name in enumerate(report.metrics):
             if name not in measured:
                 self.wrong(("report", "metrics", i), unknown_name("metric", name, measured, show=len(measured)))
+
+    def _batches_shared(self, processes: int, cells: Sequence[SuiteCell]) -> None:
+        """Each process of a run gets as many images of a batch."""
+        for batch in {item.cell.recipe.batch: None for item in cells if item.cell.recipe.batch % processes}:
+            self.wrong(("recipe", "batch"), f"must be a multiple of executor.processes ({processes}), found {batch}")
 
     def _twins(self, cells: Sequence[SuiteCell]) -> None:
         """Warns of cells whose gradients are the same by definition (matched and cosine where ψ' = −sin θ)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, Protocol, TypeVar
@@ -162,11 +161,10 @@ class Processes:
 
     def clip(self, parameters: Sequence[nn.Parameter], centres: nn.Parameter, limit: float) -> Tensor:
         shared = [value.grad for value in parameters if value is not centres and value.grad is not None]
-        own = [] if centres.grad is None else [centres.grad]
-        squares = self.group.sum(nn.utils.get_total_norm(own).square().to(centres.device))
+        own = [value.grad for value in (centres,) if value.grad is not None]
+        squares = self.group.sum(nn.utils.get_total_norm(own).square())
         norm = (nn.utils.get_total_norm(shared).square() + squares).sqrt()
-        if not math.isinf(limit):
-            nn.utils.clip_grads_with_norm_(parameters, limit, norm)
+        nn.utils.clip_grads_with_norm_(parameters, limit, norm)
         return norm
 
     def decide(self, wish: Move) -> Move:

@@ -26,7 +26,7 @@ def local(setting: Setting, *, share: float, slots: int | None) -> Executor:
     from bench.scheduling.slots import make_slots
 
     return LocalProcesses(
-        make_slots(setting.device, threads=setting.threads, share=share, most=slots),
+        make_slots(setting.device, threads=setting.threads, share=share, most=slots, processes=setting.processes),
         retries=setting.retries,
         hang_seconds=setting.hang_seconds,
     )
