@@ -111,7 +111,7 @@ class Training:
         backbone, head = make_models(config, classes=int(labels.max()) + 1, group=team.group)
         backbone = backbone.to(device).to(memory_format=torch.channels_last)
         self.backbone = team.prepared(backbone, self.recipe)
-        self.network = team.network(self.backbone)
+        self.network = team.network(self.backbone, int(config["pixels"]))
         self.head = head.to(device)
         self.centres = self.head.centres if self.head.partial is None else self.head.partial.active
         self.parameters = [*self.backbone.parameters(), *self.head.trainable()]

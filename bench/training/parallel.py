@@ -28,6 +28,22 @@ class Move(IntEnum):
     STOP = 2
 
 
+def normalised_together(backbone: nn.Module) -> nn.Module:
+    """The backbone with batch normalisation over the batches of all processes, under the same names.
+
+    Raises BenchError on the CPU, where torch has none.
+    """
+    from timm.layers import convert_sync_batchnorm  # unlike torch's it knows timm's own layers
+
+    if any(parameter.device.type == "cpu" for parameter in backbone.parameters()):
+        raise BenchError(
+            "batch normalisation over the batches of several processes needs GPUs; on the CPU say "
+            "recipe.bn: per_replica, take a backbone without it, or set executor.processes to 1"
+        )
+    converted: nn.Module = convert_sync_batchnorm(backbone)
+    return converted
+
+
 class Team(Protocol):
     """The processes of one run, which all call the same methods in the same order. Process 0 leads: it alone tells,
     validates, and writes. ``group`` shares the classes; ``axes``: what the draws of random layers depend on beside seed
@@ -52,8 +68,11 @@ class Team(Protocol):
         """
         ...
 
-    def network(self, backbone: nn.Module) -> nn.Module:
-        """What to call in its place: its gradients are those of the whole batch's loss, on every process."""
+    def network(self, backbone: nn.Module, pixels: int) -> nn.Module:
+        """What to call in its place: its gradients are those of the whole batch's loss, on every process.
+
+        ``pixels``: the side of the images.
+        """
         ...
 
     def own(self, batch: int) -> slice:
@@ -97,7 +116,7 @@ class OneProcess:
     def prepared(self, backbone: nn.Module, recipe: Mapping[str, Any]) -> nn.Module:
         return backbone
 
-    def network(self, backbone: nn.Module) -> nn.Module:
+    def network(self, backbone: nn.Module, pixels: int) -> nn.Module:
         return backbone
 
     def own(self, batch: int) -> slice:
@@ -136,19 +155,18 @@ class Processes:
     def prepared(self, backbone: nn.Module, recipe: Mapping[str, Any]) -> nn.Module:
         if recipe.get("bn") == "per_replica" or not any(isinstance(part, _BatchNorm) for part in backbone.modules()):
             return backbone
-        if any(parameter.device.type == "cpu" for parameter in backbone.parameters()):
-            raise BenchError(
-                f"batch normalisation over the batches of {self.size} processes needs GPUs; on the CPU say "
-                "recipe.bn: per_replica, take a backbone without it, or executor.processes: 1"
-            )
-        from timm.layers import convert_sync_batchnorm  # unlike torch's it knows timm's own layers
+        return normalised_together(backbone)
 
-        converted: nn.Module = convert_sync_batchnorm(backbone)
-        return converted
-
-    def network(self, backbone: nn.Module) -> nn.Module:
+    def network(self, backbone: nn.Module, pixels: int) -> nn.Module:
+        network = DistributedDataParallel(backbone).eval()
         # Statistics of batch normalisation are equal already, or wanted to differ; those of process 0 are kept.
-        return DistributedDataParallel(backbone, broadcast_buffers=False)
+        network.broadcast_buffers = False  # as an argument, torch 2.14 warns of it
+        # After its first backward pass it lays out anew what is summed together, and with it the order of the sums. That
+        # comes ahead of the training, so that a resumed one has the same sums.
+        image = torch.zeros(1, 3, pixels, pixels, device=next(backbone.parameters()).device)
+        network(image).sum().backward()
+        network.zero_grad(set_to_none=True)
+        return network.train()
 
     def own(self, batch: int) -> slice:
         if batch % self.size:
