@@ -100,7 +100,7 @@ class _Replicas:
     """The other processes, by rank from 1, and a guard that ends this one if it is stuck for want of them."""
 
     def __init__(self, tasks: Iterable[Task]) -> None:
-        context = warm_context()
+        context = warm_context("torch._dynamo")  # which DistributedDataParallel imports, in 1.6 s
         self.processes: dict[int, BaseProcess] = {}
         self.pipes: dict[int, Connection] = {}
         self.left = threading.Event()

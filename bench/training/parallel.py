@@ -161,12 +161,12 @@ class Processes:
         network = DistributedDataParallel(backbone).eval()
         # Statistics of batch normalisation are equal already, or wanted to differ; those of process 0 are kept.
         network.broadcast_buffers = False  # as an argument, torch 2.14 warns of it
-        # After its first backward pass it lays out anew what is summed together, and with it the order of the sums. That
+        # After its first backward pass it lays out anew what is summed together, and so the order of the sums. That
         # comes ahead of the training, so that a resumed one has the same sums.
         image = torch.zeros(1, 3, pixels, pixels, device=next(backbone.parameters()).device)
         network(image).sum().backward()
         network.zero_grad(set_to_none=True)
-        return network.train()
+        return network
 
     def own(self, batch: int) -> slice:
         if batch % self.size:
