@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -15,15 +16,21 @@ class Neck(nn.Module):
     ``arcface_torch``), the last BN's weight is fixed to 1: it would only rescale coordinates that the layer before it
     can rescale. Differs: that layer has no bias, which the BN after it would subtract again. It runs in the
     weights' precision under autocast too, as there, because its outputs become angles.
+    ``norm``: of a map of so many channels, in place of the first BN; there is none at the end then.
     """
 
-    def __init__(self, channels: int, side: int, *, embedding: int, dropout: float) -> None:
+    def __init__(
+        self, channels: int, side: int, *, embedding: int, dropout: float,
+        norm: Callable[[int], nn.Module] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.before = nn.BatchNorm2d(channels)
+        self.before = (norm or nn.BatchNorm2d)(channels)
         self.dropout = nn.Dropout(dropout)
         self.project = nn.Linear(channels * side * side, embedding, bias=False)
-        self.after = nn.BatchNorm1d(embedding)
-        self.after.weight.requires_grad_(False)
+        self.after: nn.Module = nn.Identity()
+        if norm is None:
+            self.after = nn.BatchNorm1d(embedding)
+            self.after.weight.requires_grad_(False)
 
     def forward(self, features: Tensor) -> Tensor:
         device = features.device.type

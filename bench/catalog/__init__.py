@@ -56,7 +56,9 @@ FORMATS = Registry(
 AUGMENTATIONS = Registry(
     "augmentation",
     "bench.training.augmentations",
-    "``function(images (B,3,H,W) float in [-1, 1], generator, **options) -> images``, on the training device.",
+    """``function(images (n,3,H,W) float in [-1, 1], draws: Draws, **options) -> images``, on the training device. What
+    it draws comes from ``draws.uniform(k)`` and ``draws.integers(low, high, k)``, (k, n) on that device: where
+    processes share a batch, n are the process's own images, and they get the numbers that one process would give.""",
 )
 EXECUTORS = Registry(
     "executor",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing as mp
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -11,6 +10,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
 
+from bench.scheduling.context import warm_context
 from bench.scheduling.dispatch import Death, Dispatch
 from bench.scheduling.failures import record_failure
 from bench.scheduling.jobs import Event, Job, OnEvent
@@ -73,10 +73,7 @@ class LocalProcesses:
     main: Serve = serve
 
     def run(self, jobs: Iterator[Job], on_event: OnEvent) -> None:
-        context = (
-            mp.get_context("forkserver") if "forkserver" in mp.get_all_start_methods() else mp.get_context("spawn")
-        )
-        context.set_forkserver_preload(["bench.scheduling.warm"])
+        context = warm_context()
         dispatch = Dispatch(jobs, retries=self.retries, hang_seconds=self.hang_seconds)
         workers: dict[Slot, _Worker] = {}
 
@@ -88,7 +85,8 @@ class LocalProcesses:
             if worker is not None:
                 worker.pipe.close()
             here, there = context.Pipe()
-            process = context.Process(target=self.main, args=(there, slot.device, slot.mask), daemon=True)
+            # Not a daemon: those may not have the children that a run of several processes needs.
+            process = context.Process(target=self.main, args=(there, slot.device, slot.mask), daemon=False)
             process.start()
             there.close()
             workers[slot] = _Worker(process, here)

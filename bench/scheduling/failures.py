@@ -12,9 +12,19 @@ from bench.store import Store
 GIB = 2**30
 
 
+class ReplicaFailedError(BenchError):
+    """A run failed in another of its processes, with this record."""
+
+    def __init__(self, rank: int, failure: dict[str, Any]) -> None:
+        self.failure = {**failure, "error": f"process {rank}: {failure['error']}"}
+        super().__init__(self.failure["error"])
+
+
 def failure_of(error: BaseException, config: dict[str, Any]) -> dict[str, Any]:
     """The record of a failure: ``error`` in one line, ``reason`` (``oom``, ``not finite``, ``mistake`` or ``bug``) and
     ``traceback``; for ``oom`` also ``peak_bytes`` of the process's memory and, on a GPU, ``peak_gpu_bytes``."""
+    if isinstance(error, ReplicaFailedError):
+        return error.failure
     trace = "".join(traceback.format_exception(error))
     if _out_of_memory(error):
         return {"reason": "oom", "traceback": trace, **_memory(error, config)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -34,7 +35,7 @@ Tell = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """What all runs of a cell share. ``config``: what is trained, seed aside."""
+    """What all runs of a cell share. ``config``: what is trained, seed aside. ``processes``: how many train one."""
 
     cell: str
     baseline: str
@@ -42,6 +43,7 @@ class PlannedCell:
     config: dict[str, Any]
     protocols: dict[str, str]
     options: dict[str, Any]
+    processes: int
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,10 @@ class PlannedRun:
     @property
     def options(self) -> dict[str, Any]:
         return self.shared.options
+
+    @property
+    def processes(self) -> int:
+        return self.shared.processes
 
     def record(self) -> dict[str, Any]:
         """As it stands in ``plan.json``."""
@@ -150,7 +156,7 @@ def make_plan(suite: Suite, *, cache: Path | None = None, tell: Tell | None = No
     """Expands a suite. Data that is missing or contradicts itself raises DataError here, before anything trains."""
     cache = cache or cache_root()
     prepared: dict[str, PreparedData] = {}
-    once = Once()
+    once, processes = Once(), suite.executor.processes
     for item in suite.cells:
         key = once(_data_key, item.cell.data)
         if key not in prepared:
@@ -159,7 +165,7 @@ def make_plan(suite: Suite, *, cache: Path | None = None, tell: Tell | None = No
     runs: dict[tuple[str, str], PlannedRun] = {}
     with _nothing_to_collect():
         for item in suite.cells:
-            planned = plan_cell(item.cell, prepared[once(_data_key, item.cell.data)], item.axes, once)
+            planned = plan_cell(item.cell, prepared[once(_data_key, item.cell.data)], item.axes, processes, once)
             for seed in suite.seeds:
                 run = planned.run(seed)
                 runs.setdefault((run.run, run.cell), run)
@@ -195,11 +201,12 @@ def check_sizes(cell: Cell, data: PreparedData) -> None:
         raise DataError(f"recipe.batch {cell.recipe.batch} is larger than the training set ({data.images} images)")
 
 
-def training_config(cell: Cell, data: PreparedData, once: Once | None = None) -> dict[str, Any]:
+def training_config(cell: Cell, data: PreparedData, processes: int = 1, once: Once | None = None) -> dict[str, Any]:
     """What a run trains, seed aside: every field that changes its bits, and nothing else.
 
-    ``packages``, with name and version of each, is there only where other packages' parts are used. ``once`` shares the
-    parts among cells with the same blocks.
+    ``packages``, with name and version of each, is there only where other packages' parts are used; ``recipe.bn`` and
+    ``recipe.replicas``, the number of processes, only where each of several normalises its own part of a batch.
+    ``once`` shares the parts among cells with the same blocks.
     """
     once = once or Once()
     config = {
@@ -208,7 +215,7 @@ def training_config(cell: Cell, data: PreparedData, once: Once | None = None) ->
         "enhancement": None if cell.enhancement is None else once(_enhancement, cell.enhancement),
         "terms": once(_terms, cell.terms),
         "classifier": once(_dump, cell.classifier),
-        "recipe": once(_recipe, cell.recipe),
+        "recipe": once(_recipe_of(processes), cell.recipe),
         "pixels": cell.data.pixels,
         "validation": once(_dump, cell.data.validation) if cell.data.validation.identities else None,
         "train": once(_train, data),
@@ -243,12 +250,20 @@ def _terms(terms: Terms) -> list[dict[str, Any]]:
     return sorted((added.flat for added in terms.root), key=lambda term: str(term["name"]))  # a sum
 
 
-def _recipe(recipe: Recipe) -> dict[str, Any]:
-    unused = {name for name in NEW_IN_RECIPE if getattr(recipe, name) is None}
-    return {
-        **recipe.model_dump(exclude={"augmentation", *unused}),
-        "augmentation": [step.flat for step in recipe.augmentation],
-    }
+@functools.cache
+def _recipe_of(processes: int) -> Callable[[Recipe], dict[str, Any]]:
+    """What is recorded of the recipe of a run of so many processes: one function for each number, for ``Once``."""
+
+    def record(recipe: Recipe) -> dict[str, Any]:
+        unused = {name for name in NEW_IN_RECIPE if getattr(recipe, name) is None}
+        apart = recipe.bn == "per_replica" and processes > 1
+        return {
+            **recipe.model_dump(exclude={"augmentation", "bn", *unused}),
+            **({"bn": recipe.bn, "replicas": processes} if apart else {}),
+            "augmentation": [step.flat for step in recipe.augmentation],
+        }
+
+    return record
 
 
 def _train(data: PreparedData) -> dict[str, Any]:
@@ -267,12 +282,13 @@ def _options(evaluation: Evaluation) -> dict[str, Any]:
     return evaluation.model_dump(exclude={"train_geometry"})
 
 
-def plan_cell(cell: Cell, data: PreparedData, axes: dict[str, str], once: Once) -> CellPlan:
-    config = training_config(cell, data, once)
+def plan_cell(cell: Cell, data: PreparedData, axes: dict[str, str], processes: int, once: Once) -> CellPlan:
+    config = training_config(cell, data, processes, once)
     texts = texts_of(config, once)
     baseline = {**texts, "enhancement": canonical(None)}
     if "packages" in config:
-        baseline = texts_of(training_config(cell.model_copy(update={"enhancement": None}), data, once), once)
+        base = cell.model_copy(update={"enhancement": None})
+        baseline = texts_of(training_config(base, data, processes, once), once)
     options = once(_options, cell.evaluation)
     asked = once(canonical, options)
     tests = {name: f'",{found},{asked},{METRICS}]' for name, found in once(_protocol_texts, data).items()}
@@ -286,10 +302,11 @@ def plan_cell(cell: Cell, data: PreparedData, axes: dict[str, str], once: Once) 
         config=config,
         protocols=data.protocols,
         options=options,
+        processes=processes,
     )
     return CellPlan(planned, Seeded(texts), tests)
 
 
-def plan_run(cell: Cell, seed: int, data: PreparedData, axes: dict[str, str]) -> PlannedRun:
-    """One run by itself, as `make_plan` plans it."""
-    return plan_cell(cell, data, axes, Once()).run(seed)
+def plan_run(cell: Cell, seed: int, data: PreparedData, axes: dict[str, str], processes: int = 1) -> PlannedRun:
+    """One run by itself, as `make_plan` plans it. ``processes``: how many train it together; they share its batch."""
+    return plan_cell(cell, data, axes, processes, Once()).run(seed)

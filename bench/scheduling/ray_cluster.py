@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.errors import BenchError, DeviceError
+from bench.scheduling.jobs import Setting
 
 CONNECT_SECONDS = 5.0
 GIB = 2**30
@@ -141,19 +142,24 @@ def nodes() -> list[Mapping[str, float]]:
     return [node["Resources"] for node in found if node["Alive"]]
 
 
-def make_request(device: str, threads: int, share: float, memory_gib: float | None) -> tuple[Request, str]:
+def make_request(setting: Setting, share: float, memory_gib: float | None) -> tuple[Request, str]:
     """What a worker asks for on this cluster, and the device its runs train on.
 
-    ``auto`` is a GPU where any node has one. Raises DeviceError for ``cuda`` where none has, or where no node could
-    ever do it: Ray would wait for ever.
+    ``auto`` is a GPU where any node has one; each process of a run wants a whole one. Raises DeviceError for ``cuda``
+    where none has, or where no node could ever do it: Ray would wait for ever.
     """
+    device, processes = setting.device, setting.processes
+    if share < 1 and processes > 1:
+        raise DeviceError(
+            f"executor.share {share:g} with {processes} processes: each process of a run wants a whole GPU"
+        )
     found = nodes()
     has_gpus = any(node.get("GPU", 0.0) >= 1 for node in found)
     if device == "cuda" and not has_gpus:
         raise DeviceError("executor.device is cuda, but no node of the Ray cluster has a GPU; use auto or cpu")
     use_gpu = has_gpus and device != "cpu"
     memory = None if memory_gib is None else int(memory_gib * GIB)
-    request = Request(threads, share if use_gpu else 0.0, memory)
+    request = Request(setting.threads * processes, share * processes if use_gpu else 0.0, memory)
     if not any(request.fits(node) for node in found):
         raise DeviceError(
             f"a run asks for {request}, but no node of the Ray cluster has that: {_in_words(request, found)}"

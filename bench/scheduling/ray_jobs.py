@@ -52,7 +52,7 @@ class RayWorkers:
         if first is None:  # nothing to do: no cluster is needed
             return
         with connected(self.address):
-            asked = make_request(self.setting.device, self.setting.threads, self.share, self.memory_gib)
+            asked = make_request(self.setting, self.share, self.memory_gib)
             with _probes(first) as probes:
                 _Driver(self, *asked, probes, chain([first], jobs), on_event).run()
 

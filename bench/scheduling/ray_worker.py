@@ -19,6 +19,7 @@ from bench.data.cache import cache_root
 from bench.scheduling.failures import failure_of
 from bench.scheduling.jobs import Event, Job
 from bench.scheduling.ray_files import SentData, SentRun, receive_data, receive_run, send_run
+from bench.scheduling.replicas import ReplicaDiedError
 from bench.scheduling.same_code import code_identity
 from bench.scheduling.worker import run_job
 from bench.store import Store
@@ -93,6 +94,8 @@ class RayWorker:
             job, load = self._jobs.get()
             try:
                 self._do(job, load)
+            except ReplicaDiedError:
+                os._exit(1)  # the driver sees a death, and tries the job again
             except Exception as error:
                 self._told.put({"kind": "broke", "failure": failure_of(error, job.runs[0]["config"])})
             self._told.put({"kind": "idle"})

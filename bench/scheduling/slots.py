@@ -13,7 +13,8 @@ from bench.errors import DeviceError
 
 @dataclass(frozen=True)
 class Slot:
-    """Where one run at a time goes: ``device`` for torch, and the mask its process sees as CUDA_VISIBLE_DEVICES.
+    """Where one run at a time goes: ``device`` for torch, and the mask its process sees as CUDA_VISIBLE_DEVICES, with a
+    GPU for each process of the run.
 
     Slots of one mask share a device: its ``cores``, one for each thread of their runs, and its ``memory`` in bytes,
     which the runs' measured peaks must fit. None: nobody counts.
@@ -63,15 +64,20 @@ def _nvidia_smi(query: str) -> list[str]:
     return found.stdout.splitlines() if found.returncode == 0 else []
 
 
+def too_few(gpus: list[str], processes: int) -> str:
+    return f"a run of {processes} processes needs a GPU for each; visible here: {len(gpus)}"
+
+
 def make_slots(
-    device: str, *, share: float | str = 1.0, most: int | None = None,
+    device: str, *, share: float | str = 1.0, most: int | None = None, processes: int = 1,
     gpus: list[str] | None = None, cores: int | None = None,
 ) -> list[Slot]:  # fmt: skip
     """Slots of a machine, one GPU after the other in turn: ⌊1/share⌋ per GPU, or with share "auto" one per core, of
-    which its memory admits some; without GPUs one per core, of which the runs' threads admit some.
+    which its memory admits some; without GPUs one per core, of which the runs' threads admit some. For runs of several
+    ``processes`` as many GPUs count as one.
 
     ``most`` caps them on GPUs. On CPU it sets them, and cores are not counted. Raises DeviceError if CUDA is asked for
-    and absent.
+    and absent, and if there are fewer GPUs than a run has processes.
     """
     gpus = visible_gpus() if gpus is None else gpus
     cores = cores or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
@@ -79,10 +85,13 @@ def make_slots(
         raise DeviceError("executor.device is cuda, but no GPU is visible on this machine; use auto or cpu")
     if not gpus or device == "cpu":
         return [Slot(i, "cpu", "", cores=None if most else cores) for i in range(most or cores)]
+    if len(gpus) < processes:
+        raise DeviceError(too_few(gpus, processes))
+    groups = [gpus[i : i + processes] for i in range(0, len(gpus) - processes + 1, processes)]
     memory: Sequence[int | None]
     if isinstance(share, str):
-        each, memory = -(-(most or cores) // len(gpus)), gpu_memory(gpus)
+        each, memory = -(-(most or cores) // len(groups)), [min(gpu_memory(group)) for group in groups]
     else:
-        each, memory = max(1, int(1 / share + 1e-9)), [None] * len(gpus)
-    shared = [pair for _ in range(each) for pair in zip(gpus, memory, strict=True)][:most]
-    return [Slot(i, "cuda", mask, memory=size) for i, (mask, size) in enumerate(shared)]
+        each, memory = max(1, int(1 / share + 1e-9)), [None] * len(groups)
+    shared = [pair for _ in range(each) for pair in zip(groups, memory, strict=True)][:most]
+    return [Slot(i, "cuda", ",".join(group), memory=size) for i, (group, size) in enumerate(shared)]

@@ -157,7 +157,7 @@ def _freed(waiting: Iterable[PlannedRun], store: Store, watch: Watch) -> dict[st
 
 def make_executor(block: ExecutorBlock, threads: int) -> Executor:
     """The executor that a suite names, for runs of so many CPU threads."""
-    setting = Setting(block.device, threads, block.retries, block.hang_seconds)
+    setting = Setting(block.device, threads, block.retries, block.hang_seconds, block.processes)
     executor: Executor = EXECUTORS.get(block.name).function(setting, **block.options)
     return executor
 
@@ -175,7 +175,7 @@ def make_jobs(
     for group in groups.values():
         first = group[0]
         if first.cell not in alike:
-            alike[first.cell] = _demands(first.config, measured or Measured())
+            alike[first.cell] = _demands(first, measured or Measured())
         yield Job(tuple(map(_handed, group)), root, cache, ask, stale or {}, same_class, **alike[first.cell])
 
 
@@ -184,12 +184,14 @@ def _handed(run: PlannedRun) -> dict[str, Any]:
     return {key: getattr(run, key) for key in ("run", "config", "evaluations", "protocols", "options")}
 
 
-def _demands(config: Mapping[str, Any], measured: Measured) -> dict[str, Any]:
+def _demands(run: PlannedRun, measured: Measured) -> dict[str, Any]:
     """What a run will need, as far as it is known beforehand: fields of its job."""
+    config = run.config
     shape = shape_of(config)
     return {
         "expected": expected_seconds(config, measured),
-        "threads": int(config["recipe"]["threads"]),
+        "processes": run.processes,
+        "threads": int(config["recipe"]["threads"]) * run.processes,
         "shape": shape,
         "peak": measured.peaks.get(shape),
     }

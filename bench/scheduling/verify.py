@@ -126,7 +126,9 @@ def _evaluations(store: Store, run: str, config: dict[str, Any]) -> tuple[list[P
             shared = replace(whole.shared, protocols=tested_on)
             views.setdefault(digest(made), replace(whole, evaluations=made, shared=shared))
     known = {key for view in views.values() for key in view.evaluations.values()}
-    bare = PlannedRun(run, config["seed"], PlannedCell("", "", {}, config, {}, {}), {})
+    bare = PlannedRun(
+        run, config["seed"], PlannedCell("", "", {}, config, {}, {}, config["recipe"].get("replicas", 1)), {}
+    )
     return list(views.values()) or [bare], tuple(key for key in there if key not in known)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -16,6 +17,7 @@ from bench.scheduling.classes import differences
 from bench.scheduling.failures import failure_of, record_failure
 from bench.scheduling.jobs import Event, Job
 from bench.scheduling.leases import Lease, take
+from bench.scheduling.replicas import ReplicaDiedError, team_for
 from bench.store import Store
 
 if TYPE_CHECKING:
@@ -40,7 +42,8 @@ def run_job(job: Job, device: str, send: Send, stop: Callable[[], bool], ask: As
     """Does every run of a job. A run that fails is recorded and told, and the next goes on.
 
     A run that another process holds is told as ``elsewhere`` and left to it. The same training may stand there several
-    times, with other tests; if it fails it is not tried for the others.
+    times, with other tests; if it fails it is not tried for the others. Raises ReplicaDiedError, after telling, where
+    another process of the run died: the job is then to be tried again, as after the death of this one.
     """
     store = Store(Path(job.results))
     ended: set[str] = set()
@@ -59,6 +62,11 @@ def run_job(job: Job, device: str, send: Send, stop: Callable[[], bool], ask: As
                 send({"run": run["run"], "kind": "cancelled"})
                 continue
             _run(run, job, store, device, _named(run["run"], send), lease, stop, ask if job.ask else None)
+        except ReplicaDiedError as error:
+            warning = {"kind": "warning", "text": str(error)}
+            store.append_event(run["run"], warning)
+            send({"run": run["run"], **warning})
+            raise
         except TakenOverError:
             ended.add(run["run"])
             send({"run": run["run"], "kind": "elsewhere"})
@@ -108,7 +116,7 @@ def _run(
     make_deterministic(threads=recipe["threads"], deterministic=recipe["deterministic"])
     device = pick_device(device_name)
     if job.same_class and (trained := store.result(key)) is not None:
-        differs = differences(trained["execution_class"], execution_class(device))
+        differs = differences(trained["execution_class"], execution_class(device, job.processes))
         if differs:
             open_packed(cache, config["train"]["digest"])  # raises if it could not be trained again
             kept = store.supersede(key).relative_to(store.root)
@@ -123,7 +131,7 @@ def _run(
     send({"kind": "started"})
     images = open_packed(cache, config["train"]["digest"])
     if store.result(key) is None:
-        _train(run, store, images, device, send, lease, asked_to_stop, ask)
+        _train(run, store, cache, images, device, job.processes, send, lease, asked_to_stop, ask)
     missing = {n: e for n, e in run["evaluations"].items() if store.evaluation(key, e) is None}
     if missing:
         _evaluate(run, store, cache, images, device, missing, send, asked_to_stop)
@@ -133,8 +141,8 @@ def _run(
 
 
 def _train(
-    run: dict[str, Any], store: Store, images: PackedImages, device: torch.device, send: Send, lease: Lease,
-    stop: Callable[[], bool], ask: Ask | None,
+    run: dict[str, Any], store: Store, cache: Path, images: PackedImages, device: torch.device, processes: int,
+    send: Send, lease: Lease, stop: Callable[[], bool], ask: Ask | None,
 ) -> None:  # fmt: skip
     from safetensors.torch import save
 
@@ -166,15 +174,15 @@ def _train(
     watch_memory(device)
     validate = make_validation(images, held_out, config, device) if len(held_out) else None
     checkpoint = store.checkpoint_folder(key) / "training.safetensors"
-    training = Training(
-        config, images, rows, relabel(images.labels[rows]),
-        device=device, checkpoint=checkpoint, tell=tell, stop=stop, validate=validate,
-    )  # fmt: skip
-    trained = training.run()
+    with team_for(config, cache=cache, checkpoint=checkpoint, device=device, processes=processes) as team:
+        trained = Training(
+            config, images, rows, relabel(images.labels[rows]),
+            device=device, checkpoint=checkpoint, tell=tell, stop=stop, validate=validate, team=team,
+        ).run()  # fmt: skip
     if not lease.held():
         raise TakenOverError(f"run {key} was taken over by another process")
     weights = {name: tensor.cpu().contiguous() for name, tensor in trained.backbone.state_dict().items()}
-    centres = {name: tensor.cpu().contiguous() for name, tensor in trained.head.state_dict().items()}
+    centres = {name: tensor.cpu().contiguous() for name, tensor in trained.head_state.items()}
     content = save(weights)
     write_bytes(store.checkpoint_folder(key) / "backbone.safetensors", content)
     write_bytes(store.checkpoint_folder(key) / "head.safetensors", save(centres))
@@ -191,7 +199,7 @@ def _train(
             },
             "validation": last.get("validation"),
             "weights_sha256": hashlib.sha256(content).hexdigest(),
-            "execution_class": execution_class(device),
+            "execution_class": execution_class(device, processes),
             "environment": environment(*config.get("packages", ())),
             "epochs": trained.epochs,
             "steps": trained.steps,
@@ -267,7 +275,10 @@ def serve(connection: Connection, device: str, mask: str | None) -> None:
             return
         if job is None:
             return
-        run_job(job, device, connection.send, asked_to_stop.is_set, lambda: _verdict(connection, asked_to_stop))
+        try:
+            run_job(job, device, connection.send, asked_to_stop.is_set, lambda: _verdict(connection, asked_to_stop))
+        except ReplicaDiedError:
+            sys.exit(1)  # the scheduler sees a death, and tries the job again
         connection.send({"kind": "idle"})
 
 

@@ -89,7 +89,8 @@ def search(
     study = _study(suite, block, store, blind, data)
     executor = executor or make_executor(suite.executor, blind.recipe.threads)
     running: dict[str, list[optuna.Trial]] = {}
-    baseline = plan_run(with_strength(blind, 0.0), seed, data, {NAME: "0"})
+    processes = suite.executor.processes
+    baseline = plan_run(with_strength(blind, 0.0), seed, data, {NAME: "0"}, processes)
 
     def jobs() -> Iterator[Job]:
         if store.result(baseline.run) is None:
@@ -97,7 +98,7 @@ def search(
         while len(_finished(study)) + sum(map(len, running.values())) < (trials or block.trials):
             trial = study.ask()
             strength = trial.suggest_float(NAME, block.low, block.high, log=True)
-            run = plan_run(with_strength(blind, strength), seed, data, {NAME: f"{strength:.3g}"})
+            run = plan_run(with_strength(blind, strength), seed, data, {NAME: f"{strength:.3g}"}, processes)
             trial.set_user_attr("run", run.run)
             done = store.result(run.run)
             if done is not None:
@@ -137,7 +138,7 @@ def _study(suite: Suite, block: SearchBlock, store: Store, cell: Cell, data: Pre
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    base = plan_run(with_strength(cell, 0.0), suite.seeds[0], data, {}).run
+    base = plan_run(with_strength(cell, 0.0), suite.seeds[0], data, {}, suite.executor.processes).run
     term = cell.enhancement or Enhancement()
     path = store.root / "optuna" / f"{suite.name}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -177,7 +178,10 @@ def trials_plan(suite: Suite, found: Found) -> Plan:
     cell = blinded(checked(suite)[0])
     data, seed = prepare(cell.data), suite.seeds[0]
     finished = {t.strength: t for t in (found.baseline, *found.trials) if t.state == "complete"}
-    runs = [plan_run(with_strength(cell, strength), seed, data, {NAME: f"{strength:.4g}"}) for strength in finished]
+    runs = [
+        plan_run(with_strength(cell, strength), seed, data, {NAME: f"{strength:.4g}"}, suite.executor.processes)
+        for strength in finished
+    ]
     return Plan(replace(suite, name=f"{suite.name}.trials"), tuple(runs), {})
 
 
@@ -187,7 +191,7 @@ def final_plan(suite: Suite, found: Found, *, tell: Tell | None = None) -> Plan:
     data = prepare(cell.data, tell=tell)
     whole = cell.model_copy(update={"data": cell.data.model_copy(update={"validation": Validation()})})
     runs = [
-        plan_run(with_strength(whole, strength), seed, data, {NAME: f"{strength:.4g}"})
+        plan_run(with_strength(whole, strength), seed, data, {NAME: f"{strength:.4g}"}, suite.executor.processes)
         for strength in (0.0, found.best.strength)
         for seed in block.retrain_seeds
     ]

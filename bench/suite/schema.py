@@ -146,6 +146,10 @@ class Recipe(Block):
         float | None,
         Field(gt=0, lt=1, description="decay a step of the moving average of the weights, which is kept; null: none"),
     ] = None
+    bn: Annotated[
+        Literal["sync", "per_replica"],
+        Field(description="batch normalisation of a run of several processes: over the whole batch, or each its own"),
+    ] = "sync"
 
 
 def far_text(value: object) -> str:
@@ -219,11 +223,16 @@ class ReportBlock(Block):
 
 
 class ExecutorBlock(Named):
-    """Where runs go, by name; the executor's own options stand beside these. Changes no bits and is in no id."""
+    """Where runs go, by name; the executor's own options stand beside these. In no id, but that of a run with
+    ``recipe.bn: per_replica`` holds ``processes``.
+    """
 
     name: str = "local"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     priority: Annotated[int, Field(description="of several suites that run together, those with more go first")] = 0
+    processes: Annotated[
+        PositiveInt, Field(description="processes of one run, each with a device of its own; they share its batch")
+    ] = 1
     retries: Annotated[int, Field(ge=0, le=10, description="tries again when a worker process dies or hangs")] = 1
     hang_seconds: Annotated[
         float | None, Field(gt=0, description="a worker that says nothing for so long is killed; null: never")

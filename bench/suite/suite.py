@@ -108,6 +108,8 @@ class _Loader:
         cells = self._cells(value)
         if blocks["report"] is not None and cells:
             self._columns_measured(blocks["report"], cells)
+        if blocks["executor"] is not None:
+            self._batches_shared(blocks["executor"].processes, cells)
         if self.mistakes:
             raise SuiteError(sorted(self.mistakes, key=lambda m: (m.line or 0, m.field)))
         text = json.dumps(value, sort_keys=True, default=str)
@@ -252,6 +254,20 @@ class _Loader:
         for i, name in enumerate(report.metrics):
             if name not in measured:
                 self.wrong(("report", "metrics", i), unknown_name("metric", name, measured, show=len(measured)))
+
+    def _batches_shared(self, processes: int, cells: Sequence[SuiteCell]) -> None:
+        """Each process of a run gets as many images of a batch, and as many micro-batches."""
+        for recipe in {id(item.cell.recipe): item.cell.recipe for item in cells}.values() if processes > 1 else ():
+            batch, part = recipe.batch, recipe.micro_batch
+            if batch % processes:
+                problem = f"must be a multiple of executor.processes ({processes}), found {batch}"
+                self.wrong(("recipe", "batch"), problem)
+            elif part is not None and batch // processes % part:
+                problem = f"must divide what each of {processes} processes has of a batch ({batch // processes})"
+                self.wrong(("recipe", "micro_batch"), f"{problem}, found {part}")
+            if recipe.precision == "float16":
+                problem = "float16 scales the loss in one process; with executor.processes take bfloat16 or float32"
+                self.wrong(("recipe", "precision"), problem)
 
     def _twins(self, cells: Sequence[SuiteCell]) -> None:
         """Warns of cells whose gradients are the same by definition (matched and cosine where ψ' = −sin θ)."""

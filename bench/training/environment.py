@@ -58,7 +58,7 @@ def release_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def execution_class(device: torch.device) -> dict[str, Any]:
+def execution_class(device: torch.device, processes: int = 1) -> dict[str, Any]:
     """Runs with equal configuration and equal execution class have equal bits."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     found: dict[str, Any] = {
@@ -67,7 +67,7 @@ def execution_class(device: torch.device) -> dict[str, Any]:
         "blas": "mkl" if torch.backends.mkl.is_available() else "other",  # type: ignore[no-untyped-call]
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "fused": 1,
-        "world_size": 1,
+        "world_size": processes,
     }
     if device.type == "cuda":
         found["cuda"] = torch.version.cuda

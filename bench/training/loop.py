@@ -18,6 +18,7 @@ from bench.data.packed import PackedImages
 from bench.data.types import Int
 from bench.errors import BenchError, NonFiniteLossError
 from bench.losses.head import MarginHead
+from bench.losses.shards import ALONE, Group
 from bench.suite.seeds import seed_for
 from bench.training.average import MovingAverage
 from bench.training.batches import Batches
@@ -31,6 +32,7 @@ from bench.training.checkpoint import (
 )  # fmt: skip
 from bench.training.meters import measured, meter_names
 from bench.training.optimise import learning_rate, make_optimiser, strength_at
+from bench.training.parallel import ONE_PROCESS, Move, Team
 from bench.training.rows import train_rows
 from bench.training.scaling import LossScale
 from bench.training.step import forward_backward
@@ -48,18 +50,25 @@ class StoppedError(BenchError):
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network: ``backbone`` and ``head`` on the training device, and what happened on the way."""
+    """A trained network: ``backbone`` and ``head`` on the training device, and what happened on the way.
+
+    ``head_state``: that of the whole head, of which ``head`` is this process's part where several trained.
+    """
 
     backbone: nn.Module
     head: MarginHead
+    head_state: dict[str, torch.Tensor]
     epochs: int
     steps: int
     selected_epoch: int
     seconds: float
 
 
-def make_models(config: dict[str, Any], *, classes: int) -> tuple[nn.Module, MarginHead]:
-    """Backbone drawn by (seed, backbone), centres by (seed, training set, d), margin and gate by their own stream."""
+def make_models(config: dict[str, Any], *, classes: int, group: Group = ALONE) -> tuple[nn.Module, MarginHead]:
+    """Backbone drawn by (seed, backbone), centres by (seed, training set, d), margin and gate by their own stream.
+
+    ``group``: the processes that share the classes.
+    """
     seed, train = int(config["seed"]), str(config["train"]["digest"])
     name, embedding = str(config["backbone"]["name"]), int(config["backbone"]["embedding"])
 
@@ -70,33 +79,44 @@ def make_models(config: dict[str, Any], *, classes: int) -> tuple[nn.Module, Mar
     head = MarginHead(
         config["margin"], config["enhancement"], classes, embedding,
         terms=config["terms"], block=config["classifier"]["block"], share=float(config["classifier"]["share"]),
-        generator=draw("centres", train=train, embedding=embedding), stream=draw("margin", train=train),
+        group=group, generator=draw("centres", train=train, embedding=embedding), stream=draw("margin", train=train),
     )  # fmt: skip
     return backbone, head
 
 
 class Training:
-    """The state of one run: models, optimiser, position. ``run`` trains to the end or until asked to stop."""
+    """The state of one run: models, optimiser, position. ``run`` trains to the end or until asked to stop.
+
+    ``team``: the processes that train it together, each with a Training of its own. Their checkpoint is that of one
+    process, and any number goes on from it.
+    """
 
     def __init__(
         self, config: dict[str, Any], images: PackedImages, rows: Int, labels: Int, *, device: torch.device,
         checkpoint: Path, tell: Tell, stop: Callable[[], bool] = lambda: False,
-        validate: Callable[[nn.Module], dict[str, float]] | None = None,
+        validate: Callable[[nn.Module], dict[str, float]] | None = None, team: Team = ONE_PROCESS,
     ) -> None:  # fmt: skip
-        self.config, self.recipe, self.device = config, config["recipe"], device
+        self.config, self.recipe, self.device, self.team = config, config["recipe"], device, team
         self.checkpoint, self.tell, self.stop, self.validate = checkpoint, tell, stop, validate
         self.batches = Batches(
             images, rows, labels,
             train=config["train"]["digest"], seed=config["seed"], recipe=self.recipe, device=device,
+            own=team.own(int(self.recipe["batch"])),
         )  # fmt: skip
         if not self.batches.steps_per_epoch:
             raise BenchError(
                 f"recipe.batch {self.recipe['batch']} is larger than the training set ({len(rows)} images)"
             )
-        backbone, head = make_models(config, classes=int(labels.max()) + 1)
-        self.backbone = backbone.to(device).to(memory_format=torch.channels_last)
-        self.network: nn.Module = self.backbone  # what a batch goes through: processes that share it wrap it
+        if self.recipe.get("replicas", team.size) != team.size:
+            raise BenchError(
+                f"this run normalises batches of each of {self.recipe['replicas']} processes, found {team.size}"
+            )
+        backbone, head = make_models(config, classes=int(labels.max()) + 1, group=team.group)
+        backbone = backbone.to(device).to(memory_format=torch.channels_last)
+        self.backbone = team.prepared(backbone, self.recipe)
+        self.network = team.network(self.backbone, int(config["pixels"]))
         self.head = head.to(device)
+        self.centres = self.head.centres if self.head.partial is None else self.head.partial.active
         self.parameters = [*self.backbone.parameters(), *self.head.trainable()]
         self.optimiser = make_optimiser(self.recipe, self.parameters)
         train_rows(self.optimiser, self.head)
@@ -115,17 +135,19 @@ class Training:
         saved = told = time.monotonic()
         took = 0.0
         while self.epoch < self.recipe["epochs"]:
-            self.backbone.train()
+            self.network.train()
             self.head.train()
             begun, first = time.monotonic(), self.step
             while self.step < self.batches.steps_per_epoch:
                 self._train_step()
                 now = time.monotonic()
-                if self.stop():
+                due = now - saved > max(CHECKPOINT_SECONDS, took / CHECKPOINT_SHARE)
+                move = self.team.decide(Move.STOP if self.stop() else Move.SAVE if due else Move.GO_ON)
+                if move is not Move.GO_ON:
                     self._save(self.seconds + now - begun)
+                if move is Move.STOP:
                     raise StoppedError(f"stopped in epoch {self.epoch + 1} at step {self.step}")
-                if now - saved > max(CHECKPOINT_SECONDS, took / CHECKPOINT_SHARE):
-                    self._save(self.seconds + now - begun)
+                if move is Move.SAVE:
                     saved = time.monotonic()
                     took = saved - now
                 if now - told > 1.0:
@@ -138,7 +160,8 @@ class Training:
         if self.best is not None:
             self.judged.load_state_dict(self.best[2])
         selected = self.best[1] if self.best else self.epoch
-        return Trained(self.judged, self.head, self.epoch, self._steps_done(), selected, self.seconds)
+        head = self.team.whole(self.head.state_dict())
+        return Trained(self.judged, self.head, head, self.epoch, self._steps_done(), selected, self.seconds)
 
     def _train_step(self) -> None:
         images, labels, most = self.batches.get(self.epoch, self.step)
@@ -148,12 +171,12 @@ class Training:
         self.optimiser.zero_grad(set_to_none=True)
         strength = strength_at(self.config, step, self.batches.steps_per_epoch)
         loss = partial(self.head, labels=labels, step=step, strength=strength, max_repeat=most)
-        moment = {"seed": int(self.config["seed"]), "epoch": self.epoch, "step": self.step}
+        moment = {"seed": int(self.config["seed"]), "epoch": self.epoch, "step": self.step, **self.team.axes}
         output = forward_backward(
             self.network, loss, images, recipe=self.recipe, moment=moment, scaled=self.scale.scaled
         )
         self.scale.unscale()
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.recipe["clip_gradient"] or math.inf)
+        norm = self.team.clip(self.parameters, self.centres, self.recipe["clip_gradient"] or math.inf)
         finite = torch.isfinite(output.loss.detach())
         if not self.scale.needed:  # else a gradient may overflow under the scale, and its step is skipped
             finite &= torch.isfinite(norm)
@@ -163,7 +186,7 @@ class Training:
         self.scale.step(step)
         if self.average is not None:
             self.average.follow(self.backbone, step)
-        self.sums += measured(output)
+        self.sums += self.team.mean(measured(output))
         self.step += 1
 
     def _steps_done(self) -> int:
@@ -216,10 +239,14 @@ class Training:
         self.tell(event)
 
     def _save(self, seconds: float) -> None:
+        head, memory = self.team.whole(self.head.state_dict()), optimiser_tensors(self.optimiser)
+        memory |= self.team.whole(self._of_centres(memory), parted=lambda name: True)
+        if self.team.rank > 0:
+            return
         tensors = {
             **prefixed("backbone", self.backbone.state_dict()),
-            **prefixed("head", self.head.state_dict()),
-            **prefixed("optimiser", optimiser_tensors(self.optimiser)),
+            **prefixed("head", head),
+            **prefixed("optimiser", memory),
             "sums": self.sums,
         }
         position = {"epoch": self.epoch, "step": self.step, "seconds": seconds}
@@ -231,14 +258,23 @@ class Training:
             state["best"] = [self.best[0], self.best[1]]
         save_checkpoint(self.checkpoint, tensors, state)
 
+    def _of_centres(self, memory: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """What the optimiser remembers of each class."""
+        index = next(i for i, value in enumerate(self.parameters) if value is self.centres)
+        return {name: value for name, value in memory.items() if name.startswith(f"{index}.") and value.ndim}
+
     def _resume(self) -> None:
-        found = load_checkpoint(self.checkpoint, lambda problem: self.tell({"kind": "warning", "text": problem}))
+        found = self.team.in_turn(
+            lambda: load_checkpoint(self.checkpoint, lambda problem: self.tell({"kind": "warning", "text": problem}))
+        )
         if found is None:
             return
         tensors, state = found
         self.backbone.load_state_dict(without_prefix("backbone", tensors))
-        self.head.load_state_dict(without_prefix("head", tensors))
-        load_optimiser(self.optimiser, without_prefix("optimiser", tensors))
+        self.head.load_state_dict(self.team.part(without_prefix("head", tensors)))
+        memory = without_prefix("optimiser", tensors)
+        memory |= self.team.part(self._of_centres(memory), parted=lambda name: True)
+        load_optimiser(self.optimiser, memory)
         self.sums.copy_(tensors["sums"])
         self.scale.load(state.get("scaler", {}))
         if self.average is not None:

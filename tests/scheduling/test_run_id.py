@@ -2,8 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from bench.data.resolve import PreparedData
+from bench.errors import SuiteError
 from bench.scheduling.plan import PlannedRun, plan_run
+from bench.scheduling.suite_run import make_jobs
+from bench.store import Store
 from bench.suite.suite import load_suite
 
 SUITE = """\
@@ -17,8 +22,9 @@ recipe: {epochs: 2}
 def planned(folder: Path, more: str = "", *overrides: str) -> PlannedRun:
     path = folder / "suite.yaml"
     path.write_text(SUITE + more)
-    data = PreparedData("t" * 16, 100, 10, {"lfw": "l" * 16}, {})
-    return plan_run(load_suite(path, overrides).cells[0].cell, 0, data, {})
+    data = PreparedData("t" * 16, 1000, 10, {"lfw": "l" * 16}, {})
+    suite = load_suite(path, overrides)
+    return plan_run(suite.cells[0].cell, 0, data, {}, suite.executor.processes)
 
 
 def run_id(folder: Path, more: str = "", *overrides: str) -> str:
@@ -53,3 +59,24 @@ def test_micro_batch_average_and_precision_are_in_the_run_id(tmp_path):
 
 def test_a_micro_batch_of_the_whole_batch_is_none(tmp_path):
     assert run_id(tmp_path, "", "recipe.micro_batch=128") == run_id(tmp_path)
+
+
+def test_the_number_of_processes_is_in_the_id_only_where_each_normalises_its_own(tmp_path):
+    plain, own = run_id(tmp_path), "recipe.bn=per_replica"
+    two, four = "executor.processes=2", "executor.processes=4"
+    assert run_id(tmp_path, "", own) == run_id(tmp_path, "", two) == run_id(tmp_path, "", four) == plain
+    ids = {run_id(tmp_path, "", own, processes) for processes in (two, four)}
+    assert len({plain, *ids}) == 3
+    recipe = planned(tmp_path, "", own, two).config["recipe"]
+    assert (recipe["bn"], recipe["replicas"]) == ("per_replica", 2)
+    assert not {"bn", "replicas"} & planned(tmp_path, "", two).config["recipe"].keys()
+
+
+def test_a_job_tells_how_many_processes_train_its_run(tmp_path):
+    run = planned(tmp_path, "", "executor.processes=2")
+    assert [job.processes for job in make_jobs([run], Store(tmp_path))] == [2]
+
+
+def test_a_batch_that_the_processes_of_a_run_cannot_share_is_a_mistake_of_the_suite(tmp_path):
+    with pytest.raises(SuiteError, match=r"recipe\.batch: must be a multiple of executor\.processes \(3\), found 128"):
+        planned(tmp_path, "", "executor.processes=3")

@@ -33,7 +33,7 @@ def local(setting: Setting, *, share: float | str, slots: int | None) -> Executo
     from bench.scheduling.slots import make_slots
 
     return LocalProcesses(
-        make_slots(setting.device, share=share, most=slots),
+        make_slots(setting.device, share=share, most=slots, processes=setting.processes),
         retries=setting.retries,
         hang_seconds=setting.hang_seconds,
     )

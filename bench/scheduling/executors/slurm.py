@@ -31,8 +31,20 @@ def _check(*, minutes: int, grace_seconds: int, **rest: Any) -> list[tuple[str, 
         Option("constraint", None, "features that a node must have; null: any", kind=str),
         Option("minutes", 240, "walltime of a task", unit="min", minimum=1),
         Option("memory_gb", None, "memory of a task; null: the cluster's default", unit="GiB", kind=int, minimum=1),
-        Option("cpus", None, "cores of a task; null: as many as a run has threads", kind=int, minimum=1),
-        Option("gpus", None, "GPUs of a task; null: 1, or 0 where executor.device is cpu", kind=int, minimum=0),
+        Option(
+            "cpus",
+            None,
+            "cores of a task; null: as many as a run has threads in all its processes",
+            kind=int,
+            minimum=1,
+        ),
+        Option(
+            "gpus",
+            None,
+            "GPUs of a task; null: one a process of a run, or 0 where executor.device is cpu",
+            kind=int,
+            minimum=0,
+        ),
         Option("at_once", None, "most tasks of an array at a time; null: as many as Slurm gives", kind=int, minimum=1),
         Option("runs_per_task", 1, "runs that a task does one after another", minimum=1),
         Option("grace_seconds", 120, "the signal to checkpoint comes so long before the end", unit="s", minimum=10),
@@ -50,10 +62,10 @@ def slurm(
 
     require_submitit()
     if gpus is None:
-        gpus = 0 if setting.device == "cpu" else 1
+        gpus = 0 if setting.device == "cpu" else setting.processes
     where = SlurmCluster if cluster == "slurm" else LocalCluster
     return ArrayDriver(
-        where(Request(cpus=cpus or setting.threads, gpus=gpus, **asked), requeues),
+        where(Request(cpus=cpus or setting.threads * setting.processes, gpus=gpus, **asked), requeues),
         device=setting.device,
         runs_per_task=runs_per_task,
         requeues=requeues,

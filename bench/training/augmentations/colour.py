@@ -9,6 +9,8 @@ from bench.catalog import AUGMENTATIONS, Option
 if TYPE_CHECKING:
     import torch
 
+    from bench.training.draws import Draws
+
 
 @AUGMENTATIONS.register(
     "colour",
@@ -19,9 +21,7 @@ if TYPE_CHECKING:
         Option("contrast", 0.2, "largest relative change", minimum=0, maximum=1),
     ),
 )
-def colour(images: torch.Tensor, draw: torch.Generator, *, brightness: float, contrast: float) -> torch.Tensor:
-    import torch
-
-    drawn = (torch.rand(2, len(images), 1, 1, 1, generator=draw) * 2 - 1).to(images.device, non_blocking=True)
+def colour(images: torch.Tensor, draws: Draws, *, brightness: float, contrast: float) -> torch.Tensor:
+    drawn = draws.uniform(2)[:, :, None, None, None] * 2 - 1
     changed: torch.Tensor = images * (1 + contrast * drawn[0]) + 2 * brightness * drawn[1]
     return changed.clamp(-1, 1)

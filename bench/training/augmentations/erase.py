@@ -9,6 +9,8 @@ from bench.catalog import AUGMENTATIONS, Option
 if TYPE_CHECKING:
     import torch
 
+    from bench.training.draws import Draws
+
 
 @AUGMENTATIONS.register(
     "erase",
@@ -19,11 +21,11 @@ if TYPE_CHECKING:
         Option("side", 0.4, "largest side of the square as a share of the image's", above=0, maximum=1),
     ),
 )
-def erase(images: torch.Tensor, draw: torch.Generator, *, probability: float, side: float) -> torch.Tensor:
+def erase(images: torch.Tensor, draws: Draws, *, probability: float, side: float) -> torch.Tensor:
     import torch
 
-    count, _, height, width = images.shape
-    hit, size, top, left = torch.rand(4, count, 1, 1, generator=draw).to(images.device, non_blocking=True)
+    _, _, height, width = images.shape
+    hit, size, top, left = draws.uniform(4)[:, :, None, None]
     row = torch.linspace(0, 1, height, device=images.device)[None, :, None]
     column = torch.linspace(0, 1, width, device=images.device)[None, None, :]
     size, hit = size * side, hit < probability

@@ -9,6 +9,8 @@ from bench.catalog import AUGMENTATIONS, Option
 if TYPE_CHECKING:
     import torch
 
+    from bench.training.draws import Draws
+
 
 @AUGMENTATIONS.register(
     "flip",
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
     source="usual in the field",
     options=(Option("probability", 0.5, "share of the images", minimum=0, maximum=1),),
 )
-def flip(images: torch.Tensor, draw: torch.Generator, *, probability: float) -> torch.Tensor:
+def flip(images: torch.Tensor, draws: Draws, *, probability: float) -> torch.Tensor:
     import torch
 
-    mirrored = torch.rand(len(images), generator=draw).to(images.device, non_blocking=True) < probability
+    mirrored = draws.uniform(1)[0] < probability
     return torch.where(mirrored[:, None, None, None], images.flip(3), images)

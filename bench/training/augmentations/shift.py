@@ -9,6 +9,8 @@ from bench.catalog import AUGMENTATIONS, Option
 if TYPE_CHECKING:
     import torch
 
+    from bench.training.draws import Draws
+
 
 @AUGMENTATIONS.register(
     "shift",
@@ -16,11 +18,11 @@ if TYPE_CHECKING:
     source="usual in the field (random crop of a padded image)",
     options=(Option("pixels", 2, "largest move in each direction", unit="pixels", minimum=0),),
 )
-def shift(images: torch.Tensor, draw: torch.Generator, *, pixels: int) -> torch.Tensor:
+def shift(images: torch.Tensor, draws: Draws, *, pixels: int) -> torch.Tensor:
     import torch
 
     count, _, height, width = images.shape
-    moves = torch.randint(-pixels, pixels + 1, (2, count), generator=draw).to(images.device, non_blocking=True)
+    moves = draws.integers(-pixels, pixels, 2)
     rows = (torch.arange(height, device=images.device) + moves[0, :, None]).clamp(0, height - 1)
     columns = (torch.arange(width, device=images.device) + moves[1, :, None]).clamp(0, width - 1)
     sample = torch.arange(count, device=images.device)[:, None, None]
