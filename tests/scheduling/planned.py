@@ -23,7 +23,7 @@ def asked_record(run, seed=0, protocol="lfw"):
     return {
         "run": run, "seed": seed, "cell": "c", "baseline": "c", "axes": {"margin": "arcface"},
         "config": {"seed": seed, "train": {"digest": "0" * 64}}, "evaluations": {protocol: digest([run, protocol])},
-        "protocols": {protocol: "1" * 64}, "options": OPTIONS,
+        "protocols": {protocol: "1" * 64}, "options": OPTIONS, "processes": 1,
     }  # fmt: skip
 
 

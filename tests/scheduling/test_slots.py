@@ -47,13 +47,12 @@ def test_without_gpus_there_is_a_slot_a_core_and_they_are_counted_unless_slots_a
     assert [slot.cores for slot in make_slots("auto", most=3, gpus=[], cores=2)] == [None] * 3
 
 
-def test_a_run_of_several_processes_has_a_gpu_for_each_and_times_the_cores():
-    slots = make_slots("auto", threads=1, processes=2, gpus=["0", "1", "2", "3", "4"])
+def test_a_run_of_several_processes_has_a_gpu_for_each():
+    slots = make_slots("auto", processes=2, gpus=["0", "1", "2", "3", "4"])
     assert [slot.mask for slot in slots] == ["0,1", "2,3"]
-    assert len(make_slots("auto", share=0.5, threads=1, processes=2, gpus=["0", "1"])) == 2
-    assert len(make_slots("cpu", threads=2, processes=2, cores=8)) == 2
+    assert len(make_slots("auto", share=0.5, processes=2, gpus=["0", "1"])) == 2
     with pytest.raises(DeviceError, match="a run of 3 processes needs a GPU for each; visible here: 2"):
-        make_slots("auto", threads=1, processes=3, gpus=["0", "1"])
+        make_slots("auto", processes=3, gpus=["0", "1"])
 
 
 def test_asking_for_cuda_where_there_is_none_is_an_error():

@@ -49,13 +49,14 @@ def test_suites_take_turns_a_higher_priority_goes_first_and_a_shared_run_is_done
     c = plan_of(suite("c", "seeds: [4, 0]\nexecutor: {priority: 1}\n"))
     notes, begun = Notes(), []
     failed = run_plans(
-        [a, b, c], Store(tmp_path), command="", executor=notes, begin=lambda names, done: begun.append((names, done))
-    )
+        [a, b, c], Store(tmp_path), command="", executor=notes,
+        begin=lambda names, done, cancelled: begun.append((names, done, cancelled)),
+    )  # fmt: skip
     assert failed == {}
     went = [(job.suite, job.priority, job.runs[0]["config"]["seed"]) for job in notes.jobs]
     assert went == [("c", 1, 4), ("c", 1, 0), ("a", 0, 1), ("b", 0, 3), ("a", 0, 2)]
-    names, done = begun[0]
-    assert (len(names), done) == (5, 0)
+    names, done, cancelled = begun[0]
+    assert (len(names), done, cancelled) == (5, 0, 0)
     assert names[c.runs[1].run] == "c: seed 0"
     assert Store(tmp_path).suite_names() == ["a", "b", "c"]
 
