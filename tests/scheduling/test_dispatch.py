@@ -137,6 +137,14 @@ def test_a_job_whose_worker_died_goes_before_all_that_wait():
     assert names(dispatch, slots) == ["b"]
 
 
+def test_it_also_goes_before_one_that_waits_for_room():
+    slots = cpu(2, cores=2)
+    dispatch = Dispatch([job("a"), job("wide", threads=2)])
+    assert names(dispatch, slots) == ["a", None]
+    dispatch.died(slots[0])
+    assert names(dispatch, slots) == ["a", None]
+
+
 def test_a_worker_that_speaks_does_not_hang_and_one_that_hangs_is_told_once():
     slots = cpu(2)
     dispatch = Dispatch([job("a"), job("b")], hang_seconds=10)
@@ -158,6 +166,8 @@ def test_the_first_run_of_a_shape_is_alone_on_its_gpu_until_its_peak_is_known_an
     assert names(dispatch, one) == ["r2", None]  # 2 × (5 + 1) fit 12 GiB
     dispatch.measured(one[1], 6 * GIB)  # a later epoch took more
     dispatch.finished(one[0])
+    assert names(dispatch, one) == [None, None]
+    dispatch.measured(one[1], GIB)  # it has taken 6 before, and may again
     assert names(dispatch, one) == [None, None]
 
 
