@@ -202,6 +202,16 @@ def test_only_what_changed_is_logged_anew(store: Store) -> None:
     assert parent(store, name).info.status == "FINISHED"
 
 
+def test_a_cancelled_run_is_killed_and_nothing_is_waited_for(store: Store) -> None:
+    name = "cancelled"
+    store.cancel("ff01")
+    store.write_plan(name, plan(name, entry("ff01", "0")))
+    assert track_suite(store, name) == TrackReport(new=1)
+    run = children(store, name)["ff01"]
+    assert (run.info.status, run.data.tags["bench.status"]) == ("KILLED", "cancelled")
+    assert parent(store, name).info.status == "FINISHED"
+
+
 def test_a_mirror_cut_short_is_made_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE
@@ -35,6 +36,20 @@ def print_rows(rows: list[dict[str, Any]], as_json: bool, title: str, most: int 
     _wrapped().print(table)
     if most is not None and len(rows) > most:
         say(f"… and {len(rows) - most:,} more; --json prints all {len(rows):,}")
+
+
+def print_lines(rows: Sequence[Mapping[str, str]]) -> None:
+    """Plain lines, a column a key and the last folded to the width: for thousands of rows, where a table takes long."""
+    if not rows:
+        return
+    *columns, last = rows[0]
+    widths = {column: max(len(column), *(len(row[column]) for row in rows)) for column in columns}
+    indent = sum(widths.values()) + 2 * len(columns)
+    room = max(20, _wrapped().width - indent)
+    for row in [dict(zip(rows[0], rows[0], strict=True)), *rows]:
+        first, *more = textwrap.wrap(shown(row[last]), room) or [""]
+        line = "".join(f"{shown(row[column]):{width}}  " for column, width in widths.items())
+        sys.stdout.write("\n".join([line + first, *(" " * indent + rest for rest in more)]) + "\n")
 
 
 def print_columns(rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import BenchError, DataError, Mistake, SuiteError, nearest
+from bench.errors import BenchError, DataError, Mistake, SuiteError
 from bench.suite.source import parse_options
 
 if TYPE_CHECKING:
@@ -160,12 +160,13 @@ def _checkpoint(given: Options) -> Method:
     from bench.data.tensors import normalise
     from bench.evaluation.models import Model
     from bench.evaluation.preprocessing import Preprocessing
+    from bench.scheduling.selection import only_run
     from bench.scheduling.worker import load_trained
     from bench.store import Store
     from bench.training.environment import make_deterministic, pick_device
 
     store = Store(Path(given["results"]))
-    run = _only_run(store.run_ids(), given["checkpoint"], store.root)
+    run = only_run(store.run_ids(), given["checkpoint"], store.root)
     result, config = store.result(run), store.config(run)
     if result is None or config is None:
         raise BenchError(f"run {run} is not trained yet")
@@ -197,19 +198,6 @@ def _network(model: Model, given: Options) -> Method:
 
     said = {"pixels": model.pixels, "said": model.fed, "flip": flip, "device": str(model.device)}
     return Method({**model.facts, **said}, run)
-
-
-def _only_run(known: Sequence[str], asked: str, where: Path) -> str:
-    found = [run for run in known if run.startswith(asked)]
-    if asked in known:
-        return asked
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise BenchError(f"{where}: {len(found)} runs begin with {asked}: {', '.join(found[:5])}")
-    near = nearest(asked, known)
-    hint = f"; did you mean {near}?" if near else f" ({len(known)} runs there)"
-    raise BenchError(f"{where}: no run {asked!r}{hint}")
 
 
 def _homeless(given: Options) -> list[str]:

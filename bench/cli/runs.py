@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from bench.cli.console import err, out, print_columns, print_json, print_rows, say, shown
+from bench.cli.console import err, out, print_columns, print_json, print_lines, print_rows, say, shown
 from bench.cli.options import AsJson, Asked, Inline, OneRun, Results, Track
 from bench.cli.outcome import finish, write_reports
 from bench.errors import BenchError
@@ -61,7 +61,7 @@ def status(
     now = time.time()
     several = len({run.suite for run in found}) > 1
     table = [({"suite": run.suite} if several else {}) | standing_row(run, now) for run in found]
-    print_rows(_without_blanks(table), False, title=", ".join(dict.fromkeys(run.suite for run in found)) or "no runs")
+    print_lines(_without_blanks(table))
     _notes(found)
 
 
@@ -83,7 +83,7 @@ def _without_noughts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: row[key] for key in kept} for row in rows]
 
 
-def _without_blanks(rows: list[dict[str, str]]) -> list[dict[str, Any]]:
+def _without_blanks(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     kept = [key for key in (rows[0] if rows else ()) if any(row[key] for row in rows)]
     return [{key: row[key] for key in kept} for row in rows]
 

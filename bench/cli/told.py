@@ -54,12 +54,12 @@ def standing_row(run: Standing, now: float) -> dict[str, str]:
     """One run in a table; its id by the beginning, which other commands take."""
     return {
         "run": run.run[:8],
-        "what": run.name,
         "state": run.state,
         "epoch": "" if run.epoch is None else f"{run.epoch}/{run.epochs}",
         "images/s": "" if run.images_per_second is None else f"{run.images_per_second:.0f}",
         "for": age(now - run.since) if run.state == "running" and run.since is not None else "",
         "tries": "" if run.attempts is None else str(run.attempts),
+        "what": run.name,
     }
 
 

@@ -213,7 +213,7 @@ def test_a_checkpoint_gives_the_suites_own_numbers_to_the_bit(call: Call, traine
             assert found[key] == own[name][key], (name, key)
     assert {file: file.stat().st_mtime_ns for file in store.root.rglob("*")} == before
     assert json.loads(printed[0])["model"]["run"] == run
-    _, err = call("lfw", "--checkpoint", "zzz", code=1)
+    _, err = call("lfw", "--checkpoint", "zzz", code=2)
     assert "no run 'zzz'" in err
 
 
