@@ -105,7 +105,7 @@ class _Drive:
                 time.sleep(self.driver.hear_seconds)
                 for task in list(self.tasks):
                     self._hear(task)
-                if time.monotonic() - looked >= self.cluster.look_seconds:
+                if self.tasks and time.monotonic() - looked >= self.cluster.look_seconds:
                     looked = time.monotonic()
                     ended = self.cluster.ended([task.listed for task in self.tasks])
                     for task in self.tasks:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from dataclasses import replace
@@ -17,7 +18,7 @@ import pytest
 
 from bench.errors import BenchError, SuiteError
 from bench.scheduling import array_driver, array_task, leases
-from bench.scheduling.array_cluster import Ended, Listed, Request, SlurmCluster
+from bench.scheduling.array_cluster import Ended, Listed, LocalCluster, Request, SlurmCluster
 from bench.scheduling.array_driver import ArrayDriver
 from bench.scheduling.array_task import ArrayTask, Story, Tail, marks_of_the_dead, told_path
 from bench.scheduling.execute import InProcess
@@ -173,6 +174,7 @@ class Scripted:
     def __init__(self, *ends, tells=(), living=()):
         self.request, self.look_seconds = Request(minutes=1, grace_seconds=1, cpus=1, gpus=0), 0.0
         self.ends, self.tells, self.living, self.submitted = list(ends), tells, set(living), []
+        self.most = max(1, len(ends))
 
     def room(self, living):
         return 1000
@@ -188,9 +190,11 @@ class Scripted:
         return self.living
 
     def ended(self, tasks):
-        return {
-            task: Ended(self.ends[0], f"task {task.id}: {self.ends.pop(0)}") for task in list(tasks)[:1] if self.ends
-        }
+        if not self.ends:
+            assert len(self.submitted) <= self.most, "more tries than there should be"
+            return {}
+        end = self.ends.pop(0)
+        return {tasks[0]: Ended(end, f"task {tasks[0].id}: {end}")}
 
     def farewell(self, ids):
         return "good-bye " + " ".join(ids)
@@ -309,6 +313,36 @@ def test_the_lease_of_a_process_that_slurm_ended_on_another_machine_is_free_at_o
     assert marks_of_the_dead(store, ["aaaa"], [("far", 8)]) == {}
 
 
+def test_a_run_that_says_nothing_is_killed_on_its_node(tmp_path, monkeypatch):
+    killed = threading.Event()
+    monkeypatch.setattr(array_task, "WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(array_task.os, "kill", lambda *_: killed.set())
+    with array_task._watched(tmp_path / "0.jsonl", 0.05) as send:
+        for _ in range(3):
+            send({"kind": "step", "run": "aaaa"})
+        assert killed.wait(60)
+    assert [event["kind"] for event in Tail(tmp_path / "0.jsonl").read()][:2] == ["step", "hangs"]
+    events = drive(Scripted("FAILED", tells=(*BEGUN, {"kind": "hangs"})), [job(tmp_path)], retries=0, hang_seconds=30)
+    assert "FAILED, as it said nothing for 30 s" in events[-1]["error"]
+    assert events[-1]["reason"] == "hang"
+
+
+def test_on_this_machine_the_tasks_end_with_the_command(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    cluster, told = LocalCluster(Request(minutes=5, grace_seconds=1, cpus=1, gpus=0, at_once=1), 1), []
+
+    def hear(event):
+        told.append(event["text"])
+        if len(told) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ArrayDriver(cluster, "cpu").run(iter([job(tmp_path), job(tmp_path, "bbbb")]), hear)
+    assert told[0].startswith("submitted 1 runs in 1 tasks")
+    assert told[1:] == ["the tasks on this machine were stopped"]
+    assert len(cluster.ended([Listed("", id) for id in cluster._jobs])) == 1
+
+
 def test_a_search_is_refused_before_anything_is_submitted(tmp_path):
     cluster = Scripted()
     with pytest.raises(BenchError, match=r"executor\.name=local"):
@@ -382,6 +416,18 @@ def test_what_sbatch_refuses_is_one_line(commands, tmp_path, capfd):
     cluster = SlurmCluster(Request(minutes=1, grace_seconds=1, cpus=1, gpus=0), 1)
     with pytest.raises(BenchError, match=r"^sbatch refused an array of 2 tasks: .*Invalid partition name specified$"):
         cluster.submit("bench-x", tmp_path / "folder", [ArrayTask("a"), ArrayTask("b")], None)
+
+
+def test_a_second_array_waits_for_the_first_where_only_so_many_may_run_at_once(commands, tmp_path):
+    command(commands, "sbatch", "echo Submitted batch job 7")
+    for at_once, words in ((3, "--dependency=afterany:5"), (None, "--array=0-1%2")):
+        cluster = SlurmCluster(Request(minutes=1, grace_seconds=1, cpus=1, gpus=2, at_once=at_once), 1)
+        folder = tmp_path / f"folder {at_once}"
+        assert cluster.submit("bench-x", folder, [ArrayTask("a"), ArrayTask("b")], "5_0") == ["7_0", "7_1"]
+        script = (folder / "7_submission.sh").read_text()
+        assert words in script
+        assert ("dependency" in script) == (at_once is not None)
+        assert "--gpus-per-node=2" in script
 
 
 def test_where_slurm_or_submitit_is_missing_one_line_says_what_to_do(place, monkeypatch, tmp_path):
