@@ -143,12 +143,27 @@ def test_an_address_of_another_form_is_refused(address):
         pass
 
 
-def test_an_address_where_nobody_listens_is_one_line_at_once():
+@pytest.fixture
+def nobody():
+    """An address where nobody listens, and nobody will."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(BenchError, match=f"nobody answers at {address}: Connection refused"), connected(address):
-            pass
+        yield f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+def test_an_address_where_nobody_listens_is_one_line_at_once(nobody):
+    with pytest.raises(BenchError, match=f"nobody answers at {nobody}: Connection refused"), connected(nobody):
+        pass
+
+
+def test_an_address_that_a_dead_cluster_left_is_one_line_at_once(nobody, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    write_bytes(tmp_path / "ray" / "ray_current_cluster", nobody.encode())
+    with pytest.raises(BenchError, match=f"nobody answers at {nobody} .*/ray_current_cluster"), connected("auto"):
+        pass
+    monkeypatch.setenv("RAY_ADDRESS", "head")
+    with pytest.raises(BenchError, match=r"must be HOST:PORT, auto or null, found 'head' \(\$RAY_ADDRESS\)"):
+        connected("auto").__enter__()
 
 
 def test_nothing_to_do_needs_no_cluster(monkeypatch):
