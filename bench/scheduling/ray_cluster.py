@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import signal
 import socket
 import threading
@@ -179,6 +180,10 @@ def _in_words(request: Request, found: list[Mapping[str, float]]) -> str:
 
 def one_line(error: BaseException) -> str:
     """The line of an error of Ray's that says why, without the table of ids around it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    because = [line for line in lines if "because" in line or line.startswith(type(error).__name__)]
-    return (because or lines or [type(error).__name__])[0][:300]
+    if type(error).__name__ == "ActorUnavailableError":
+        return "its node does not answer"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    if re.match(r"[\w.]+(Error|Exception)\b", lines[-1]):  # the end of a traceback
+        return lines[-1]
+    because = [line.partition(". ")[0] for line in lines if "because" in line]
+    return (because or lines)[0]
