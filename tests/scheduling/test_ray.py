@@ -44,7 +44,9 @@ class Place:
     def add_node(self):
         self.added += 1
         cache = self.folder / f"cache of node {self.added}"
-        return self.cluster.add_node(num_cpus=1, env_vars={"BENCH_CACHE": str(cache)})
+        node = self.cluster.add_node(num_cpus=1, env_vars={"BENCH_CACHE": str(cache)})
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which simulated nodes take for themselves
+        return node
 
     def lose_the_busy_node(self):
         (worker,) = workers()
@@ -75,7 +77,6 @@ def place(tmp_path_factory):
         before, place = family(), None
         try:
             place = Place(folder)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which the simulated nodes took for themselves
             yield place
         finally:
             started = [process for process in family() if process not in before]
