@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError, DeviceError
@@ -52,7 +54,7 @@ def _connect(address: str | None) -> None:
     import ray
 
     if address is not None:
-        _check_reachable(os.environ.get("RAY_ADDRESS", address) if address == "auto" else address)
+        _check_reachable(address)
     here: dict[str, Any] = {"address": address}
     if address is None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -65,18 +67,25 @@ def _connect(address: str | None) -> None:
 
 
 def _check_reachable(address: str) -> None:
-    """Ray itself tries for minutes to reach an address where nobody listens."""
+    """Ray itself tries for minutes to reach an address where nobody listens, such as one that a dead cluster left."""
+    source = ""
     if address == "auto":
-        return
+        left = Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "ray_current_cluster"
+        if found := os.environ.get("RAY_ADDRESS"):
+            address, source = found, " ($RAY_ADDRESS)"
+        elif left.is_file():
+            address, source = left.read_text(encoding="utf-8").strip(), f" ({left})"
+        else:
+            return
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or "/" in address:
-        raise BenchError(f"executor.address: must be HOST:PORT, auto or null, found {address!r}")
+        raise BenchError(f"executor.address: must be HOST:PORT, auto or null, found {address!r}{source}")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise BenchError(
-            f"executor.address: nobody answers at {address}: {reason}; is a Ray head node there?"
+            f"executor.address: nobody answers at {address}{source}: {reason}; is a Ray head node there?"
         ) from None
 
 
@@ -177,6 +186,10 @@ def _in_words(request: Request, found: list[Mapping[str, float]]) -> str:
 
 def one_line(error: BaseException) -> str:
     """The line of an error of Ray's that says why, without the table of ids around it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    because = [line for line in lines if "because" in line or line.startswith(type(error).__name__)]
-    return (because or lines or [type(error).__name__])[0][:300]
+    if type(error).__name__ == "ActorUnavailableError":
+        return "its node does not answer"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    if re.match(r"[\w.]+(Error|Exception)\b", lines[-1]):  # the end of a traceback
+        return lines[-1]
+    because = [line.partition(". ")[0] for line in lines if "because" in line]
+    return (because or lines)[0]

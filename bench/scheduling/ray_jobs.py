@@ -6,11 +6,10 @@ What a worker is and does on its node: ``ray_worker``; the cluster: ``ray_cluste
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -22,9 +21,9 @@ from bench.scheduling.jobs import Event, Job, OnEvent, Setting
 from bench.scheduling.leases import Lease, holder, take
 from bench.scheduling.ray_cluster import Request, connected, make_request, nodes, one_line
 from bench.scheduling.ray_files import SentData, SentRun, data_of, receive_run, send_data, send_run
-from bench.scheduling.ray_worker import Hello, Load, RayWorker
-from bench.scheduling.same_code import code_difference, code_identity
-from bench.store import Store, write_bytes
+from bench.scheduling.ray_worker import Hello, Load, RayWorker, folders_seen, probes_of
+from bench.scheduling.same_code import code_identity
+from bench.store import Store
 
 GRACE_SECONDS = 20.0
 LOOK_SECONDS = 2.0
@@ -53,38 +52,12 @@ class RayWorkers:
             return
         with connected(self.address):
             asked = make_request(self.setting, self.share, self.memory_gib)
-            with _probes(first) as probes:
+            with probes_of(first) as probes:
                 _Driver(self, *asked, probes, chain([first], jobs), on_event).run()
 
 
-@contextmanager
-def _probes(job: Job) -> Iterator[dict[str, str]]:
-    """A file of random text in the results folder and one in the cache: who finds them there shares the folders."""
-    text = secrets.token_hex(16)
-    paths = [Path(folder) / f".probe-{text}" for folder in (job.results, job.cache)]
-    try:
-        for path in paths:
-            write_bytes(path, text.encode())
-        yield {str(path): text for path in paths}
-    finally:
-        for path in paths:
-            path.unlink(missing_ok=True)
-
-
-def folders_seen(hello: Hello, code: Mapping[str, str], probes: Mapping[str, str], files: str) -> tuple[bool, bool]:
-    """Whether a worker works in the shared results folder, and in the shared cache.
-
-    Raises BenchError if it runs other code than this, or does not see what it must.
-    """
-    where = f"node {hello.node[:8]} of the Ray cluster"
-    difference = code_difference(code, hello.code)
-    if difference is not None:
-        raise BenchError(f"{where} runs another bench: {difference}; install the same on each")
-    unseen = [str(Path(path).parent) for path in probes if path not in hello.sees]
-    if files == "shared" and unseen:
-        raise BenchError(f"executor.files is shared, but {where} does not see {' nor '.join(unseen)}")
-    results, cache = (path in hello.sees and files != "sent" for path in probes)
-    return results, cache
+class _LostError(Exception):
+    """What a worker sent cannot be used, so that it counts as lost."""
 
 
 @dataclass
@@ -231,7 +204,7 @@ class _Driver:
             else:
                 for event in found:
                     self._event(worker, event)
-        except (self.ray.exceptions.RayError, StoreError) as error:
+        except (self.ray.exceptions.RayError, _LostError) as error:
             self._lost(worker, one_line(error))
             return
         if worker in self.workers:
@@ -257,7 +230,10 @@ class _Driver:
             self._let_go(worker)
         elif kind == "files":
             files: SentRun = event["files"]
-            receive_run(Store(Path(job.results)), event["run"], files)
+            try:
+                receive_run(Store(Path(job.results)), event["run"], files)
+            except StoreError as error:
+                raise _LostError(str(error)) from None
         else:
             if kind == "started":
                 worker.started.add(event["run"])
@@ -282,7 +258,7 @@ class _Driver:
         if self.stopping:
             return
         if not worker.ready:
-            self.failed_starts += 1
+            self.failed_starts += 1 if self.room else 0
             if self.failed_starts > (1 + self.setting.retries) * max(1, self.room):
                 raise BenchError(f"no worker can start on the Ray cluster: {why}")
             return

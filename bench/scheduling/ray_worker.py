@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import os
 import queue
+import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.data.cache import cache_root
+from bench.errors import BenchError
 from bench.scheduling.failures import failure_of
 from bench.scheduling.jobs import Event, Job
 from bench.scheduling.ray_files import SentData, SentRun, receive_data, receive_run, send_run
 from bench.scheduling.replicas import ReplicaDiedError
-from bench.scheduling.same_code import code_identity
+from bench.scheduling.same_code import code_difference, code_identity
 from bench.scheduling.worker import run_job
-from bench.store import Store
+from bench.store import Store, write_bytes
 
 SEND_SECONDS = 60.0
 SEND_SHARE = 0.01  # of the time at most, so that large checkpoints are sent less often
@@ -47,6 +50,36 @@ class Load:
 
     data: tuple[SentData, ...] | None
     runs: dict[str, SentRun] | None
+
+
+@contextmanager
+def probes_of(job: Job) -> Iterator[dict[str, str]]:
+    """A file of random text in the results folder and one in the cache: who finds them there shares the folders."""
+    text = secrets.token_hex(16)
+    paths = [Path(folder) / f".probe-{text}" for folder in (job.results, job.cache)]
+    try:
+        for path in paths:
+            write_bytes(path, text.encode())
+        yield {str(path): text for path in paths}
+    finally:
+        for path in paths:
+            path.unlink(missing_ok=True)
+
+
+def folders_seen(hello: Hello, code: Mapping[str, str], probes: Mapping[str, str], files: str) -> tuple[bool, bool]:
+    """Whether a worker works in the shared results folder, and in the shared cache.
+
+    Raises BenchError if it runs other code than this, or does not see what it must.
+    """
+    where = f"node {hello.node[:8]} of the Ray cluster"
+    difference = code_difference(code, hello.code)
+    if difference is not None:
+        raise BenchError(f"{where} runs another bench: {difference}; install the same on each")
+    unseen = [str(Path(path).parent) for path in probes if path not in hello.sees]
+    if files == "shared" and unseen:
+        raise BenchError(f"executor.files is shared, but {where} does not see {' nor '.join(unseen)}")
+    results, cache = (path in hello.sees and files != "sent" for path in probes)
+    return results, cache
 
 
 class RayWorker:

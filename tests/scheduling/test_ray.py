@@ -13,12 +13,12 @@ import psutil
 import pytest
 
 from bench.errors import BenchError, DeviceError, StoreError, SuiteError
-from bench.scheduling import ray_files, ray_jobs, ray_worker
+from bench.scheduling import ray_files, ray_worker
 from bench.scheduling.execute import InProcess
 from bench.scheduling.jobs import Setting
 from bench.scheduling.leases import holder, take
 from bench.scheduling.plan import make_plan
-from bench.scheduling.ray_cluster import GIB, Request, connected
+from bench.scheduling.ray_cluster import GIB, Request, connected, one_line
 from bench.scheduling.ray_files import SentRun, receive_run, send_file, send_run
 from bench.scheduling.ray_jobs import RayWorkers
 from bench.scheduling.same_code import code_difference, code_identity
@@ -44,7 +44,9 @@ class Place:
     def add_node(self):
         self.added += 1
         cache = self.folder / f"cache of node {self.added}"
-        return self.cluster.add_node(num_cpus=1, env_vars={"BENCH_CACHE": str(cache)})
+        node = self.cluster.add_node(num_cpus=1, env_vars={"BENCH_CACHE": str(cache)})
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which simulated nodes take for themselves
+        return node
 
     def lose_the_busy_node(self):
         (worker,) = workers()
@@ -75,7 +77,6 @@ def place(tmp_path_factory):
         before, place = family(), None
         try:
             place = Place(folder)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which the simulated nodes took for themselves
             yield place
         finally:
             started = [process for process in family() if process not in before]
@@ -143,12 +144,27 @@ def test_an_address_of_another_form_is_refused(address):
         pass
 
 
-def test_an_address_where_nobody_listens_is_one_line_at_once():
+@pytest.fixture
+def nobody():
+    """An address where nobody listens, and nobody will."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(BenchError, match=f"nobody answers at {address}: Connection refused"), connected(address):
-            pass
+        yield f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+def test_an_address_where_nobody_listens_is_one_line_at_once(nobody):
+    with pytest.raises(BenchError, match=f"nobody answers at {nobody}: Connection refused"), connected(nobody):
+        pass
+
+
+def test_an_address_that_a_dead_cluster_left_is_one_line_at_once(nobody, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    write_bytes(tmp_path / "ray" / "ray_current_cluster", nobody.encode())
+    with pytest.raises(BenchError, match=f"nobody answers at {nobody} .*/ray_current_cluster"), connected("auto"):
+        pass
+    monkeypatch.setenv("RAY_ADDRESS", "head")
+    with pytest.raises(BenchError, match=r"must be HOST:PORT, auto or null, found 'head' \(\$RAY_ADDRESS\)"):
+        connected("auto").__enter__()
 
 
 def test_nothing_to_do_needs_no_cluster(monkeypatch):
@@ -173,6 +189,22 @@ def test_other_code_is_told_by_what_differs():
     assert code_difference(mine, {**mine, "semantics": "1"}) == f"semantics 1 instead of {mine['semantics']}"
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("The actor died unexpectedly.\n\tid: 1\nThe actor is dead because its node died. Ids: 2", "its node died"),
+        (
+            "The actor died because of an error in its creation, 1\n  ^^^\nRuntimeError: not here",
+            "RuntimeError: not here",
+        ),
+        ("Token authentication is enabled\nsee the manual", "Token authentication is enabled"),
+        ("", "ValueError"),
+    ],
+)
+def test_an_error_of_rays_is_told_by_the_line_that_says_why(text, line):
+    assert one_line(ValueError(text)).endswith(line)
+
+
 PROBES = {"/results/.probe": "x", "/cache/.probe": "x"}
 
 
@@ -188,15 +220,15 @@ PROBES = {"/results/.probe": "x", "/cache/.probe": "x"}
 )
 def test_a_worker_works_in_the_folders_that_it_sees_unless_files_are_sent(files, sees, works_in):
     hello = ray_worker.Hello(code_identity(), frozenset(sees), "0123456789")
-    assert ray_jobs.folders_seen(hello, code_identity(), PROBES, files) == works_in
+    assert ray_worker.folders_seen(hello, code_identity(), PROBES, files) == works_in
 
 
 def test_a_worker_that_does_not_see_what_it_must_or_runs_other_code_is_refused_by_its_node():
     hello = ray_worker.Hello(code_identity(), frozenset({"/cache/.probe"}), "0123456789")
     with pytest.raises(BenchError, match="shared, but node 01234567 of the Ray cluster does not see /results"):
-        ray_jobs.folders_seen(hello, code_identity(), PROBES, "shared")
+        ray_worker.folders_seen(hello, code_identity(), PROBES, "shared")
     with pytest.raises(BenchError, match="node 01234567 of the Ray cluster runs another bench: metrics 1 instead of 2"):
-        ray_jobs.folders_seen(replace(hello, code={**hello.code, "metrics": "1"}), code_identity(), PROBES, "auto")
+        ray_worker.folders_seen(replace(hello, code={**hello.code, "metrics": "1"}), code_identity(), PROBES, "auto")
 
 
 # files without shared folders

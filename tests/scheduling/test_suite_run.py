@@ -5,8 +5,9 @@ import pytest
 from bench.data.resolve import PreparedData
 from bench.errors import BenchError
 from bench.scheduling.plan import Plan, plan_run
-from bench.scheduling.suite_run import check_together, run_plan, run_plans
+from bench.scheduling.suite_run import check_together, do_runs, run_plan, run_plans
 from bench.store import Store
+from bench.suite.schema import ExecutorBlock
 from bench.suite.suite import load_suite
 
 SUITE = """\
@@ -93,3 +94,29 @@ def test_a_share_may_be_measured_and_is_refused_in_any_other_word(suite):
     assert suite("s", "executor: {share: 0.5}\n").executor.options["share"] == 0.5
     with pytest.raises(BenchError, match=r"executor.share: must be a number > 0 and <= 1 or auto, found 'atuo'"):
         suite("s", "executor: {share: atuo}\n")
+
+
+class Telling:
+    """An executor that does nothing but tell these events of every job."""
+
+    def __init__(self, *events):
+        self.events, self.jobs = events, []
+
+    def run(self, jobs, on_event):
+        for job in jobs:
+            self.jobs.append(job)
+            for event in self.events:
+                on_event({"run": job.name, **event})
+
+
+def test_a_worker_that_died_is_recorded_in_the_run_and_its_failure_is_returned(suite, tmp_path):
+    store, runs = Store(tmp_path), plan_of(suite("a")).runs
+    executor = Telling({"kind": "retry", "error": "it died"}, {"kind": "failed", "error": "it died, 2 times"})
+    failed = do_runs(runs, store, ExecutorBlock(), executor=executor, same_class=True)
+    assert failed == {runs[0].run: "it died, 2 times"}
+    assert [(event["kind"], event["error"]) for event in store.events(runs[0].run)] == [("retry", "it died")]
+    assert [job.same_class for job in executor.jobs] == [True]
+
+
+def test_nothing_to_do_asks_for_no_executor(tmp_path):
+    assert do_runs([], Store(tmp_path), ExecutorBlock(name="nowhere")) == {}
