@@ -245,9 +245,7 @@ class _Drive:
                     self._tell(run, {"kind": "failed", **record_failure(self.store, run, failure)})
             elif runs:
                 for run in sorted(runs):
-                    told = {"kind": "retry", "error": error}
-                    self.store.append_event(run, told)
-                    self._tell(run, told)
+                    self._tell(run, {"kind": "retry", "error": error})
                 self.waiting.append(self._unburdened(job, task.story))
 
     def _in_words(self, task: _Task, how: Ended) -> str:

@@ -98,6 +98,8 @@ def do_runs(
     elsewhere: set[str] = set()
 
     def hear(event: Event) -> None:
+        if event["kind"] == "retry":
+            store.append_event(event["run"], {"kind": "retry", "error": event["error"]})
         if event["kind"] == "failed":
             failed[event["run"]] = event["error"]
         if event["kind"] == "elsewhere":
