@@ -285,28 +285,38 @@ def overhead(runs: int, slots: int = 2) -> float:
     return (told[-1] - told[0]) / (len(told) - 1)
 
 
+def waiting(count: int) -> tuple[float, float]:
+    """Seconds until the first of so many waiting runs is given out, and of all decisions on each other one."""
+    jobs, slot = make_runs(count, random.Random(0)), Slot(0, "cpu", "")
+    begun = time.process_time()
+    dispatch = Dispatch(in_order(jobs))
+    dispatch.next(slot, 0.0)
+    first = time.process_time() - begun
+    for _ in range(count - 1):
+        dispatch.finished(slot)
+        dispatch.next(slot, 0.0)
+    return first, (time.process_time() - begun - first) / (count - 1)
+
+
 def main() -> None:
-    for machines, runs in ((250, 20_000), (25, 100_000)):
-        draw = random.Random(0)
-        fleet = Fleet(machines, make_runs(runs, draw), draw)
-        begun = time.process_time()
-        fleet.run()
-        assert set(fleet.ended.values()) == {1}
-        assert len(fleet.ended) == runs
-        took, dispatch = time.process_time() - begun, fleet.dispatch
-        each, a_run = 1e6 * dispatch.seconds / dispatch.calls, 1e6 * dispatch.seconds / runs
-        print(
-            f"{runs} runs on {4 * machines} workers, each ended once, in {fleet.clock.now / 3600:.1f} simulated hours:"
-        )
-        print(f"  {dict(fleet.happened)}")
-        print(f"  {each:.1f} µs a decision, {a_run:.0f} µs a run in {dispatch.calls} calls; {took:.0f} s in all")
+    for count in (1_000, 100_000):
+        first, each = waiting(count)
+        print(f"{count} waiting runs: {1e3 * first:.1f} ms before the first, then {1e6 * each:.1f} µs a run")
+    print(f"LocalProcesses: {1e3 * overhead(2000):.2f} ms a run that takes no time")
     with tempfile.TemporaryDirectory() as folder:
         sharers = Sharers(Path(folder), schedulers=20, runs=500, draw=random.Random(0))
         sharers.run()
-        assert set(sharers.trained.values()) == {1}
-        assert len(sharers.trained) == 500
-        print(f"500 runs by 20 schedulers with leases, each trained once: {dict(sharers.happened)}")
-    print(f"LocalProcesses: {1e3 * overhead(2000):.2f} ms a run that takes no time")
+    assert set(sharers.trained.values()) == {1}
+    assert len(sharers.trained) == 500
+    print(f"500 runs by 20 schedulers with leases, each trained once: {dict(sharers.happened)}")
+    draw = random.Random(0)
+    fleet = Fleet(250, make_runs(20_000, draw), draw)
+    fleet.run()
+    assert set(fleet.ended.values()) == {1}
+    assert len(fleet.ended) == 20_000
+    dispatch = fleet.dispatch
+    print(f"20000 runs on 1000 workers in {fleet.clock.now / 3600:.1f} simulated hours, each ended once:")
+    print(f"  {dict(fleet.happened)}; {1e6 * dispatch.seconds / dispatch.calls:.1f} µs a decision")
 
 
 if __name__ == "__main__":

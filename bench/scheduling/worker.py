@@ -85,13 +85,9 @@ def run_job(job: Job, device: str, send: Send, stop: Callable[[], bool], ask: As
         finally:
             if lease is not None:
                 lease.give_back()
-                _release_memory()
+                from bench.training.environment import release_memory
 
-
-def _release_memory() -> None:
-    from bench.training.environment import release_memory
-
-    release_memory()
+                release_memory()
 
 
 def _named(run: str, send: Send) -> Send:
