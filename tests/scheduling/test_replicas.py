@@ -209,3 +209,34 @@ def test_a_first_process_that_waits_for_a_dead_one_for_ever_is_ended(plan, tmp_p
     done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1, done.stderr
     assert "another process of this run is gone" in done.stderr
+
+
+ORPHAN = """
+import os, sys, time
+from pathlib import Path
+import torch
+from bench.scheduling import replicas
+
+def stuck(pipe, task):
+    pipe.send(replicas.READY)
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+
+replicas._train = stuck
+if __name__ == "__main__":
+    here = Path(sys.argv[1])
+    with replicas.team_for({}, cache=here, checkpoint=here, device=torch.device("cpu"), processes=2):
+        pass
+"""
+
+
+def test_a_replica_that_is_stuck_leaves_when_the_first_process_dies(tmp_path):
+    """It would not notice by a broken group, as NCCL lets it wait."""
+    script = tmp_path / "orphan.py"
+    script.write_text(ORPHAN)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    words = [sys.executable, str(script), str(tmp_path)]
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as first:
+        replica = psutil.Process(int(first.stdout.readline()))
+        first.kill()
+    assert gone([replica])
