@@ -294,6 +294,16 @@ def test_other_bytes_than_announced_are_refused_and_nothing_changes(tmp_path, ob
     assert tree(there.root) == before
 
 
+def test_the_result_is_the_last_to_arrive(tmp_path, monkeypatch, object_store, there):
+    there.write_result("a", {"run": "a"})
+    write_bytes(there.run_folder("a") / "stays.json", b"{}")
+    sent, arrived, move = send_run(there, "a", {}), [], Path.replace
+    monkeypatch.setattr(Path, "replace", lambda path, to: (arrived.append(path.name), move(path, to)))
+    receive_run(Store(tmp_path / "here"), "a", sent)
+    assert len(arrived) == 4
+    assert arrived[-1] == "result.json"
+
+
 def test_a_checkpoint_is_sent_now_and_then_and_everything_before_the_end_is_told(monkeypatch, object_store, there):
     told = queue.SimpleQueue()
     home = ray_worker.Home(there, told, {"a": {}})
