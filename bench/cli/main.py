@@ -14,6 +14,7 @@ from bench.cli.console import err, out, print_rows, shown
 from bench.cli.data import data_app
 from bench.cli.evaluate import evaluate
 from bench.errors import BenchError
+from bench.scheduling.signals import as_interrupts
 
 app = typer.Typer(
     add_completion=False,
@@ -268,7 +269,8 @@ def main() -> None:
     """Entry point: errors a user can mend are one line (or one a mistake), without a traceback."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
-        app()
+        with as_interrupts():
+            app()
     except BenchError as error:
         err.print("[red]error:[/]", end=" " if "\n" not in str(error) else "\n")
         err.print(shown(str(error)), markup=False)  # it may hold brackets

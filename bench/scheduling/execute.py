@@ -11,8 +11,9 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench.scheduling.failures import record_failure
+from bench.scheduling.failures import manner_of_death, record_failure, record_retry
 from bench.scheduling.jobs import Event, Job, OnEvent
+from bench.scheduling.signals import held_back
 from bench.scheduling.slots import Slot
 from bench.scheduling.worker import serve
 from bench.store import Store
@@ -46,7 +47,8 @@ class InProcess:
             def verdict(answers: list[str | None] = answers) -> str | None:
                 return answers[0]
 
-            run_job(job, self.device, hear, lambda: False, verdict)
+            with held_back() as asked_to_stop:  # a run checkpoints before the signal acts
+                run_job(job, self.device, hear, asked_to_stop, verdict)
 
 
 @dataclass
@@ -64,7 +66,8 @@ class LocalProcesses:
     """One warm process a slot. A process that dies is replaced; its job is tried again at most ``retries`` times.
 
     One that has a job and says nothing for ``hang_seconds`` (None: however long) is killed, and so counts as dead.
-    On Ctrl-C every worker checkpoints and leaves, then KeyboardInterrupt goes on.
+    On Ctrl-C (or what is taken for it) every worker checkpoints and leaves, then KeyboardInterrupt goes on; those that
+    have not left after GRACE_SECONDS, or when a second one comes, are killed.
     """
 
     slots: Sequence[Slot]
@@ -109,7 +112,7 @@ class LocalProcesses:
                 deaths[job.name] = deaths.get(job.name, 0) + 1
                 if deaths[job.name] <= self.retries:
                     again.append(job)
-                    on_event({"run": job.runs[0]["run"], "kind": "retry", "error": how})
+                    on_event({"run": job.runs[0]["run"], **record_retry(Store(Path(job.results)), job, how)})
                 else:
                     for run in job.runs:
                         failure = {
@@ -159,23 +162,31 @@ class LocalProcesses:
     def _death(self, worker: _Worker) -> str:
         if worker.hung:
             return f"the worker process said nothing for {self.hang_seconds:g} s and was killed"
-        code = worker.process.exitcode
-        how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        return f"the worker process died ({how})"
+        return f"the worker process died ({manner_of_death(worker.process.exitcode)})"
 
     @staticmethod
     def _dismiss(workers: list[_Worker]) -> None:
+        """Asks all to leave, and waits for the ends of their pipes: these tell the truth even where the fork server,
+        which knows about exits, was killed itself."""
         for worker in workers:
-            try:
+            with suppress(OSError, ValueError):
                 if worker.job is None:
                     worker.pipe.send(None)
                 else:
                     worker.process.terminate()  # SIGTERM: it checkpoints at the next step
-            except (OSError, ValueError):
-                pass
-        for worker in workers:
-            worker.process.join(GRACE_SECONDS)
-            if worker.process.is_alive():
+        left = {worker.pipe: worker for worker in workers}
+        deadline = time.monotonic() + GRACE_SECONDS
+        try:
+            while left and (seconds := deadline - time.monotonic()) > 0:
+                for pipe in wait(list(left), seconds):
+                    assert isinstance(pipe, Connection)
+                    try:
+                        pipe.recv()  # its last words
+                    except (EOFError, OSError):
+                        del left[pipe]
+        finally:
+            for worker in left.values():
                 worker.process.kill()
+            for worker in workers:
                 worker.process.join()
-            worker.pipe.close()
+                worker.pipe.close()

@@ -11,7 +11,7 @@ from bench.scheduling.execute import Executor
 from bench.scheduling.jobs import Event, Job, Setting
 from bench.scheduling.leases import Mark, Watch
 from bench.scheduling.plan import Plan, PlannedRun
-from bench.store import Store
+from bench.store import Store, remove_leftovers
 from bench.suite.schema import ExecutorBlock
 
 LOOK_SECONDS = 1.0
@@ -27,6 +27,7 @@ def run_plan(
 
     Runs that another process works at are waited for, and taken over if that process is gone.
     """
+    remove_leftovers(store.suite_folder(plan.suite.name))
     store.write_plan(plan.suite.name, plan.record(command))
     todo = [run for run in plan.runs if run.state(store) != "done"]
     names = {run.run: ", ".join([*run.axes.values(), f"seed {run.seed}"]) for run in todo}
