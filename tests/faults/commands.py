@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,7 +20,7 @@ import psutil
 from bench.scheduling.leases import holder
 
 REPOSITORY = Path(__file__).parents[2]
-PATIENCE = 180.0  # seconds after which what has not happened never will, on a machine however busy
+PATIENCE = 600.0  # seconds after which what has not happened never will, on a machine however busy
 
 SUITE = """\
 name: tiny
@@ -39,19 +40,32 @@ executor: {device: cpu, slots: 2}
 """
 
 LAUNCHER = """\
-# A worker imports the script that started its parent: the patch reaches it by the same way.
-{patch}
-
+{everywhere}
 if __name__ == "__main__":
     from bench.cli.main import main
 
     main()
+else:  # a worker imports the script that started its parent, under another name
+{in_workers}
 """
 
 CHECKPOINT_EVERY_STEP = """\
 import bench.training.loop
 bench.training.loop.CHECKPOINT_SECONDS = 0.0
 bench.training.loop.CHECKPOINT_SHARE = 1e9
+"""
+
+
+SLOW_STEPS = """\
+import time
+from bench.training.loop import Training
+quick_step = Training._train_step
+
+def slow_step(training):
+    time.sleep(0.03)
+    quick_step(training)
+
+Training._train_step = slow_step
 """
 
 
@@ -62,7 +76,8 @@ class Place:
     folder: Path
     root: Path
     cache: Path
-    patch: str = ""
+    everywhere: str = ""  # Python that parent and workers do first
+    in_workers: str = "pass"
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def end(self) -> None:
@@ -80,7 +95,8 @@ class Place:
     def start(self, *words: object, **more: Any) -> subprocess.Popen[str]:
         """Starts `bench WORDS` in a process group of its own, its errors in a pipe unless ``more`` says otherwise."""
         script = self.folder / "launcher.py"
-        script.write_text(LAUNCHER.format(patch=self.patch))
+        patch = {"everywhere": self.everywhere, "in_workers": textwrap.indent(self.in_workers, "    ")}
+        script.write_text(LAUNCHER.format(**patch))
         environment = {
             "PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONPATH": str(REPOSITORY),
             "BENCH_CACHE": str(self.cache), "OMP_NUM_THREADS": "1",
