@@ -236,7 +236,13 @@ def load_trained(
         raise StoreError(f"{damage}; delete its folder {store.run_folder(key)} and train it again")
     folder = store.checkpoint_folder(key)
     centres = load_file(folder / "head.safetensors")
-    backbone, head = make_models(config, classes=len(centres["centres"]))
+    try:
+        backbone, head = make_models(config, classes=len(centres["centres"]))
+    except KeyError as error:
+        raise StoreError(
+            f"{store.run_folder(key)}: its configuration has no {error}: an older version trained it, whose networks "
+            "this one cannot build"
+        ) from None
     backbone.load_state_dict(load_file(folder / "backbone.safetensors"))
     head.load_state_dict(centres)
     backbone = backbone.to(device).to(memory_format=torch.channels_last)
