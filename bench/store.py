@@ -304,7 +304,9 @@ def _read_checked(path: Path) -> dict[str, Any] | None:
 def _check_schema(path: Path, record: Mapping[str, Any]) -> None:
     found = record.get("schema", SCHEMA)
     if not isinstance(found, int) or found > SCHEMA:
-        raise StoreError(f"{path}: has schema {found}, this version reads up to {SCHEMA}; use the newer one that wrote it")
+        raise StoreError(
+            f"{path}: has schema {found}, this version reads up to {SCHEMA}; use the newer one that wrote it"
+        )
 
 
 def _set_aside(path: Path) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.faults.commands import Place
+from tests.faults.in_process import Stages
 from tests.tiny import write_root
 
 
@@ -13,14 +14,15 @@ def shared_root(tmp_path_factory):
 
 
 @pytest.fixture
-def place(tmp_path, shared_root):
+def place(tmp_path, shared_root, monkeypatch):
+    monkeypatch.setenv("BENCH_CACHE", str(shared_root[1]))
     place = Place(tmp_path, *shared_root)
     yield place
     place.end()
 
 
-@pytest.fixture(scope="module")
-def module_place(tmp_path_factory, shared_root):
-    place = Place(tmp_path_factory.mktemp("place"), *shared_root)
-    yield place
-    place.end()
+@pytest.fixture(scope="session")
+def stages(tmp_path_factory, shared_root):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCH_CACHE", str(shared_root[1]))
+        yield Stages(Place(tmp_path_factory.mktemp("stages"), *shared_root))

@@ -108,7 +108,9 @@ def test_a_record_of_a_newer_version_is_refused_and_left_as_it_is(store, what, s
         "evaluation": folder / "evaluations" / f"{evaluation}.json",
         "plan": store.suite_folder(plan["suite"]) / "plan.json",
     }[what]
-    body = {key: value for key, value in json.loads(path.read_bytes()).items() if key != "checksum"} | {"schema": schema}
+    body = {key: value for key, value in json.loads(path.read_bytes()).items() if key != "checksum"} | {
+        "schema": schema
+    }
     path.write_text(json.dumps({**body, "checksum": digest(body)}))
     before = contents(store.root)
     read = {
