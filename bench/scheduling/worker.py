@@ -6,6 +6,7 @@ import hashlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from bench.data.packed import PackedImages
     from bench.losses.head import MarginHead
+
+TELL_SECONDS = 5.0
 
 Send = Callable[[Event], None]
 Ask = Callable[[], str | None]
@@ -202,10 +205,25 @@ def _evaluate(
             )  # fmt: skip
         else:
             protocol = open_protocol(cache, run["protocols"][name])
-            record, arrays = evaluate_protocol(backbone, protocol, run["options"], device=device)
+            record, arrays = evaluate_protocol(
+                backbone, protocol, run["options"], device=device, progress=_now_and_then(name, send)
+            )
         store.write_evaluation(key, evaluation, {"run": key, "protocol": name, **record}, arrays)
         store.append_event(key, {"kind": "evaluated", "protocol": name, "seconds": record["seconds"]})
         send({"kind": "evaluated", "protocol": name})
+
+
+def _now_and_then(protocol: str, send: Send) -> Callable[[int, int], None]:
+    """Tells the embedding of a large protocol, so that nobody takes the silence for a process that hangs."""
+    told = time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= TELL_SECONDS:
+            told = time.monotonic()
+            send({"kind": "embedding", "protocol": protocol, "done": done, "total": total})
+
+    return progress
 
 
 def weights_damage(store: Store, key: str) -> str | None:
