@@ -110,12 +110,8 @@ def open_protocol(cache: Path, digest: str) -> PackedProtocol:
         stored, arrays = _read(file)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"protocol {file} is damaged ({error}); run the same command again to pack it") from None
-    return PackedProtocol(
-        digest=digest,
-        images=open_packed(cache, stored.pop("images")),
-        **stored,
-        **{"fold": None, "media": None, **arrays},
-    )
+    images = open_packed(cache, stored.pop("images"))
+    return PackedProtocol(digest=digest, images=images, **stored | {"fold": None, "media": None} | arrays)
 
 
 def _read(file: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
