@@ -47,7 +47,7 @@ class Killer:
 
     def __init__(self, place, words, log):
         self.place, self.words, self.log, self.results = place, words, log, place.folder / "results"
-        self.kills, self.groups, self.untold = Counter(), [], 0
+        self.kills, self.groups, self.untold, self.dying = Counter(), [], 0, set()
         self.start()
 
     def start(self):
@@ -58,6 +58,7 @@ class Killer:
     def kill_worker(self, pid):
         own = os.getpgid(pid) == self.process.pid
         os.kill(pid, signal.SIGKILL)
+        self.dying.add(pid)  # that takes a moment, and nobody can be killed twice
         self.own += own
         self.kills["worker" if own else "orphan"] += 1
 

@@ -95,7 +95,7 @@ def test_a_worker_that_is_stuck_in_a_step_is_killed_tried_again_then_failed_and_
     words = ["--no-track", "--set", "executor.hang_seconds=20", "--set", "executor.retries=1"]
     place.run("run", place.suite(), *words, expect=1)
     found = states(place)
-    assert found[0.1] == ("done", None)
+    assert found[0.1][0] == "done"
     assert found[0.0] == ("failed", "the worker process said nothing for 20 s and was killed, 2 times")
     store = Store(place.folder / "results")
     (stuck,) = [run for run in store.run_ids() if store.failure(run)]
