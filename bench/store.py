@@ -12,11 +12,14 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import StoreError, nearest
+from bench.processes import lives, this_machine
 from bench.store_index import Index
+from bench.store_plan import SCHEMA as PLAN_SCHEMA
 from bench.store_plan import plan_text, whole_plan
 
 if TYPE_CHECKING:
@@ -25,7 +28,12 @@ if TYPE_CHECKING:
 SCHEMA = 1
 CANCELLED = "cancelled.json"
 """In a run's folder: it is not to be begun, and whoever trains it stops at a checkpoint."""
+_TEMPORARY = re.compile(r"^\..+\.(?P<machine>[0-9a-f]{16})-(?P<pid>\d{1,9})\.\w{8}$")
 _SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,120}$")
+
+
+class BrokenError(StoreError):
+    """A record cannot be read; whoever makes it again mends it."""
 
 
 def canonical(value: Any) -> str:
@@ -43,7 +51,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{this_machine()}-{os.getpid()}.")
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
@@ -54,6 +62,19 @@ def write_bytes(path: Path, content: bytes) -> None:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
         raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def remove_leftovers(folder: Path, *, alone: bool = False) -> None:
+    """Removes the temporary files, here and below, of processes that ended while they wrote.
+
+    A process of another machine cannot be seen to have ended; where this one is ``alone``, as the holder of a run's
+    lease is in its folder, files of other machines go too.
+    """
+    for path in folder.rglob(".*"):
+        if match := _TEMPORARY.search(path.name):
+            here = match["machine"] == this_machine()
+            if not lives(int(match["pid"])) if here else alone:
+                path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -90,9 +111,14 @@ class Store:
 
     def check_writable(self) -> None:
         """Raises StoreError at once if nothing could be written here later."""
-        probe = self.root / ".writable"
-        write_bytes(probe, b"")
-        probe.unlink(missing_ok=True)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root) as probe:  # has no name, so nothing can be left behind
+                probe.write(bytes(4096))
+                probe.flush()
+                os.fsync(probe.fileno())
+        except OSError as error:
+            raise StoreError(f"{self.root}: cannot be written: {error.strerror or error}") from None
 
     # runs
 
@@ -110,7 +136,13 @@ class Store:
         write_json(self.run_folder(run) / "config.json", config)
 
     def config(self, run: str) -> dict[str, Any] | None:
-        return _read_json(self.run_folder(run) / "config.json")
+        """What the run trains; of a trained one whose ``config.json`` is broken, what its result says."""
+        try:
+            return _read_json(self.run_folder(run) / "config.json")
+        except BrokenError:
+            if (result := self.result(run)) is None:
+                raise
+            return dict(result["config"])
 
     def append_event(self, run: str, event: Mapping[str, Any]) -> None:
         """Adds one line, with the time, to ``events.jsonl``."""
@@ -157,11 +189,15 @@ class Store:
         write_json(self.run_folder(run) / "failure.json", {"schema": SCHEMA, **failure})
 
     def failure(self, run: str) -> dict[str, Any] | None:
+        """Why the run failed, or None; where the record is broken, only that it failed is known."""
         text = self._index.look(_checked(run), "failure.json", lambda: self._failure(run), lambda failure: failure)
         return _parsed(text)
 
     def _failure(self, run: str) -> dict[str, Any] | None:
-        return _read_json(self.run_folder(run) / "failure.json")
+        try:
+            return _read_json(self.run_folder(run) / "failure.json")
+        except BrokenError:
+            return {"error": "failed; why is not known, for failure.json is broken", "reason": "unknown"}
 
     def clear_failure(self, run: str) -> None:
         (self.run_folder(run) / "failure.json").unlink(missing_ok=True)
@@ -227,27 +263,53 @@ class Store:
         """Keeps a record of metrics (JSON, checksummed, written last) and its arrays (safetensors)."""
         from safetensors.numpy import save
 
-        folder = self.evaluation_folder(run)
-        write_bytes(folder / f"{_checked(evaluation)}.safetensors", save(dict(arrays)))
-        body = {"schema": SCHEMA, **record}
+        folder, content = self.evaluation_folder(run), save(dict(arrays))
+        write_bytes(folder / f"{_checked(evaluation)}.safetensors", content)
+        kept = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        body = {"schema": SCHEMA, **record, "arrays": kept}
         write_json(folder / f"{evaluation}.json", {**body, "checksum": digest(body)})
 
     def evaluation(self, run: str, evaluation: str) -> dict[str, Any] | None:
-        return _read_checked(self.evaluation_folder(run) / f"{_checked(evaluation)}.json")
+        """The record, or None; one that is broken, or whose arrays are not of their size, is set aside."""
+        path = self.evaluation_folder(run) / f"{_checked(evaluation)}.json"
+        record = _read_checked(path)
+        if record is not None and "arrays" in record and _size(_arrays(path)) != record["arrays"]["bytes"]:
+            _set_aside(path)
+            return None
+        return record
 
     def metrics(self, run: str, evaluation: str) -> dict[str, float | None] | None:
         """The metrics of an evaluation by way of the index: for many runs."""
         return _parsed(self._metrics(run, evaluation))
 
     def _metrics(self, run: str, evaluation: str) -> str | None:
-        file = f"evaluations/{_checked(evaluation)}.json"
+        file = f"evaluations/{_checked(evaluation)}"
         read = functools.partial(self.evaluation, run, evaluation)
-        return self._index.look(_checked(run), file, read, operator.itemgetter("metrics"))
+        found = self._index.look(_checked(run), f"{file}.json", read, operator.itemgetter("metrics"))
+        sound = self._index.look(run, f"{file}.safetensors", read, lambda record: True)
+        # Arrays that are gone are no harm to a record of a version that did not count them.
+        return found if found is None or sound is not None or read() is not None else None
 
     def evaluation_arrays(self, run: str, evaluation: str) -> dict[str, np.ndarray]:
+        """Raises StoreError where they do not match their record, which is set aside: running again makes both anew."""
+        from safetensors import SafetensorError
         from safetensors.numpy import load
 
-        return load((self.evaluation_folder(run) / f"{_checked(evaluation)}.safetensors").read_bytes())
+        path = self.evaluation_folder(run) / f"{_checked(evaluation)}.json"
+        record = _read_checked(path) or {}
+        try:
+            content = _arrays(path).read_bytes()
+            if "arrays" not in record or hashlib.sha256(content).hexdigest() == record["arrays"]["sha256"]:
+                return load(content)
+            problem = "its checksum does not match"
+        except (OSError, SafetensorError) as error:
+            problem = str(error)
+        _set_aside(path)
+        raise StoreError(f"{_arrays(path)}: is broken ({problem}); run the suite again to evaluate this run again")
+
+    def clear_evaluations(self, run: str) -> None:
+        """Forgets all evaluations, which are those of weights that are about to be replaced."""
+        shutil.rmtree(self.evaluation_folder(run), ignore_errors=True)
 
     # suites
 
@@ -262,7 +324,7 @@ class Store:
 
     def plan(self, name: str) -> dict[str, Any]:
         path = self.suite_folder(name) / "plan.json"
-        plan = _read_json(path)
+        plan = _read_json(path, PLAN_SCHEMA)
         if plan is None:
             names = self.suite_names()
             near = nearest(name, names)
@@ -293,22 +355,30 @@ def _without(key: str, value: Mapping[str, Any]) -> dict[str, Any]:
     return {name: inner for name, inner in value.items() if name != key}
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def _read_json(path: Path, most: int = SCHEMA) -> dict[str, Any] | None:
+    """A record without a checksum, or None. Raises StoreError for one that is broken or newer."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: cannot be read: {error}") from None
-    return value if isinstance(value, dict) else None
+        raise BrokenError(f"{path}: cannot be read ({error}); `bench run SUITE` writes it anew") from None
+    if not isinstance(value, dict):
+        raise BrokenError(f"{path}: cannot be read (not a record); `bench run SUITE` writes it anew")
+    _check_schema(path, value, most)
+    return value
 
 
 def _read_checked(path: Path) -> dict[str, Any] | None:
-    """A checksummed record, or None; a broken one is renamed to ``*.broken`` so that it is made again."""
+    """A checksummed record, or None; a broken one is renamed to ``*.broken`` so that it is made again.
+
+    Raises StoreError for one that a newer version wrote.
+    """
     try:
         value = json.loads(path.read_bytes())
         body = _without("checksum", value)
         if value["checksum"] == digest(body):
+            _check_schema(path, body)
             return body
     except FileNotFoundError:
         return None
@@ -316,5 +386,29 @@ def _read_checked(path: Path) -> dict[str, Any] | None:
         raise StoreError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (ValueError, KeyError, AttributeError, TypeError):
         pass
-    path.replace(path.with_name(path.name + ".broken"))
+    _set_aside(path)
     return None
+
+
+def _check_schema(path: Path, record: Mapping[str, Any], most: int = SCHEMA) -> None:
+    found = record.get("schema", most)
+    if not isinstance(found, int) or found > most:
+        raise StoreError(
+            f"{path}: has schema {found}, this version reads up to {most}; use the newer one that wrote it"
+        )
+
+
+def _set_aside(path: Path) -> None:
+    with suppress(OSError):  # where nothing can be written, the broken one stays, and is passed over
+        path.replace(path.with_name(path.name + ".broken"))
+
+
+def _arrays(record: Path) -> Path:
+    return record.with_suffix(".safetensors")
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

@@ -2,12 +2,14 @@
 
 import errno
 import json
+import os
 
 import numpy as np
 import pytest
 
 from bench.errors import StoreError
-from bench.store import Store, canonical, digest
+from bench.processes import this_machine
+from bench.store import Store, canonical, digest, remove_leftovers, write_bytes
 
 
 def test_a_result_is_read_back_and_a_broken_one_is_set_aside(tmp_path):
@@ -129,3 +131,34 @@ def test_an_unknown_suite_is_told_with_the_nearest(tmp_path):
     Store(tmp_path).write_plan("ablation", {"runs": []})
     with pytest.raises(StoreError, match=r"no suite called 'ablatoin' .* did you mean 'ablation'"):
         Store(tmp_path).plan("ablatoin")
+
+
+def test_what_a_writer_left_that_was_killed_is_removed_and_what_is_being_written_is_not(tmp_path):
+    here, elsewhere, dead = this_machine(), "0" * 16, 2**22 + 1  # no process has such a number
+    names = [
+        f".a.json.{here}-{dead}.abcdefgh",
+        f".a.json.{here}-{os.getpid()}.abcdefgh",
+        f".b.{elsewhere}-{dead}.abcdefgh",
+    ]
+    for name in [*names, ".hidden", "a.json"]:
+        (tmp_path / name).write_text("")
+    remove_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {names[1], names[2], ".hidden", "a.json"}
+    remove_leftovers(tmp_path, alone=True)
+    assert {path.name for path in tmp_path.iterdir()} == {names[1], ".hidden", "a.json"}
+
+
+def test_a_temporary_file_is_known_as_one(tmp_path, monkeypatch):
+    """A crash between writing and renaming leaves what `remove_leftovers` finds."""
+
+    def crash(self, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pathlib.Path.replace", crash)
+    with pytest.raises(KeyboardInterrupt):
+        write_bytes(tmp_path / "a.json", b"x")
+    monkeypatch.undo()
+    assert len(list(tmp_path.iterdir())) == 1
+    monkeypatch.setattr("bench.store.lives", lambda pid: False)
+    remove_leftovers(tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -17,6 +17,7 @@ from bench.cli.options import AsJson, Inline, Overrides, Results, SuiteFile, Tra
 from bench.cli.outcome import command_line, finish, write_reports
 from bench.cli.runs import add_commands
 from bench.errors import BenchError
+from bench.scheduling.signals import as_interrupts
 
 app = typer.Typer(
     add_completion=False,
@@ -239,7 +240,8 @@ def main() -> None:
     """Entry point: errors a user can mend are one line (or one a mistake), without a traceback."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
-        app()
+        with as_interrupts():
+            app()
     except BenchError as error:
         err.print("[red]error:[/]", end=" " if "\n" not in str(error) else "\n")
         err.print(shown(str(error)), markup=False)  # it may hold brackets

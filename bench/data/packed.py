@@ -31,6 +31,7 @@ from bench.errors import DataError, StoreError, some
 
 VERSION = 1
 CHUNK = 128
+PIECES, PIECE = 16, 2**22
 
 Progress = Callable[[int, int], None]
 OnBadImage = Literal["refuse", "skip"]
@@ -123,14 +124,39 @@ def is_packed(cache: Path, digest: str) -> bool:
 
 def _damage(folder: Path) -> str | None:
     """What is wrong with a store, or None."""
+    images = folder / "images.u8"
     try:
-        shape = json.loads((folder / "index.json").read_bytes())["shape"]
-        expected, found = int(np.prod(shape, dtype=np.int64)), (folder / "images.u8").stat().st_size
+        index = json.loads((folder / "index.json").read_bytes())
+        if index.get("checksum", _checksum(index)) != _checksum(index):
+            return "index.json does not match its checksum"
+        expected, found = int(np.prod(index["shape"], dtype=np.int64)), images.stat().st_size
+        if expected == found and "sample" in index and _sample(images) != index["sample"]:
+            return "images.u8 does not hold what was packed"
     except FileNotFoundError as error:
         return f"{Path(error.filename).name} is missing" if folder.is_dir() else "not packed"
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         return f"index.json cannot be read ({error})"
     return None if expected == found else f"images.u8 has {found} bytes instead of {expected}"
+
+
+def _checksum(index: dict[str, Any]) -> str:
+    """Of all that ``index.json`` says beside it."""
+    said = {key: value for key, value in index.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _sample(file: Path) -> str:
+    """sha256 of a file of at most PIECES · PIECE bytes, of a larger one of so much, evenly spread: seeing all of it
+    would take minutes at every start."""
+    size = file.stat().st_size
+    last = max(0, size - PIECE)
+    count = min(PIECES, -(-size // PIECE))
+    found = hashlib.sha256()
+    with file.open("rb") as content:
+        for i in range(count):
+            content.seek(last * i // max(1, count - 1))
+            found.update(content.read(PIECE))
+    return found.hexdigest()
 
 
 def _set_aside(folder: Path) -> Path | None:
@@ -210,6 +236,8 @@ def _write(
         if reasons:
             _close_gaps(target, kept, (total, pixels, pixels, 3))
             index |= {"rows": kept.tolist(), "skipped": reasons}
+        index["sample"] = _sample(target)
+        index["checksum"] = _checksum(index)
         (partial / "index.json").write_text(json.dumps(index), encoding="utf-8")
         for file in (target, partial / "index.json"):
             with file.open("rb+") as content:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -20,6 +22,7 @@ from bench.data.types import Bool, Int, Protocol
 from bench.errors import SHOWN, DataError, some
 
 VERSION = 1
+ARRAYS = ("template", "template_identity", "pairs", "same", "fold", "media")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,15 +78,9 @@ def pack_protocol(
         arrays["fold"] = protocol.fold
     if protocol.media is not None:
         arrays["media"] = protocol.media[rows]
-    digest = hashlib.sha256(json.dumps(["protocol", VERSION, images, protocol.template_names]).encode())
-    if not protocol.images.named:
-        digest.update(b"people are not named")
-    for key, array in arrays.items():
-        digest.update(json.dumps([key, array.shape]).encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    name = digest.hexdigest()
+    name = _digest(images, protocol.template_names, protocol.images.named, arrays)
     file = _file(cache, name)
-    if not file.exists():
+    if not _sound(file):
         metadata = {
             "name": protocol.name,
             "images": images,
@@ -94,25 +91,50 @@ def pack_protocol(
     return name
 
 
+def _digest(images: str, names: Sequence[str], named: bool, arrays: Mapping[str, np.ndarray]) -> str:
+    found = hashlib.sha256(json.dumps(["protocol", VERSION, images, names]).encode())
+    if not named:
+        found.update(b"people are not named")
+    for key in (key for key in ARRAYS if key in arrays):
+        found.update(json.dumps([key, arrays[key].shape]).encode())
+        found.update(np.ascontiguousarray(arrays[key]).tobytes())
+    return found.hexdigest()
+
+
 def open_protocol(cache: Path, digest: str) -> PackedProtocol:
     """Opens a stored protocol and maps its images. Raises DataError where it is missing or damaged."""
     file = _file(cache, digest)
     if not file.is_file():
         raise DataError(f"protocol {file} is not packed; run the same command again to pack it")
     try:
-        with safe_open(file, framework="numpy") as stored:
-            metadata = stored.metadata()
-            arrays = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"protocol {file} is damaged ({error}); delete it and run the same command again") from None
-    return PackedProtocol(
-        name=metadata["name"],
-        images=open_packed(cache, metadata["images"]),
-        template_names=tuple(json.loads(metadata["template_names"])),
-        named=json.loads(metadata.get("named", "true")),
-        digest=digest,
-        **{"fold": None, "media": None, **arrays},
-    )
+        stored, arrays = _read(file)
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"protocol {file} is damaged ({error}); run the same command again to pack it") from None
+    images = open_packed(cache, stored.pop("images"))
+    return PackedProtocol(digest=digest, images=images, **stored | {"fold": None, "media": None} | arrays)
+
+
+def _read(file: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What a stored protocol says of itself, and its arrays. Raises ValueError and others where it is damaged."""
+    with safe_open(file, framework="numpy") as stored:
+        metadata = stored.metadata()
+        arrays = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 (not a mapping)
+    said = {
+        "name": metadata["name"],
+        "images": metadata["images"],
+        "template_names": tuple(json.loads(metadata["template_names"])),
+        "named": json.loads(metadata.get("named", "true")),
+    }
+    if _digest(said["images"], said["template_names"], said["named"], arrays) != file.stem:
+        raise ValueError("it does not hold what was packed")
+    return said, arrays
+
+
+def _sound(file: Path) -> bool:
+    try:
+        return bool(_read(file))
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def images_digest(cache: Path, digest: str) -> str | None:

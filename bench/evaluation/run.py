@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.data.packed import PackedImages
+from bench.data.packed import PackedImages, Progress
 from bench.data.protocols import PackedProtocol
 from bench.data.types import Int
 from bench.evaluation.embed import raw_embeddings
@@ -24,15 +24,18 @@ Arrays = dict[str, np.ndarray]
 
 
 def evaluate_protocol(
-    backbone: torch.nn.Module, protocol: PackedProtocol, options: dict[str, Any], *, device: torch.device
-) -> tuple[dict[str, Any], Arrays]:
+    backbone: torch.nn.Module, protocol: PackedProtocol, options: dict[str, Any], *, device: torch.device,
+    progress: Progress | None = None,
+) -> tuple[dict[str, Any], Arrays]:  # fmt: skip
     """Record of metrics, and the arrays kept beside it: scores (P,), same (P,), embeddings (T, d) float16.
 
     ``options``: the evaluation block. A template's embedding is the normalised mean of its images' unit embeddings.
+    ``progress(done, total)`` is called after every batch of images.
     """
     begun = time.monotonic()
     rows = np.arange(len(protocol.template))
-    raw = raw_embeddings(backbone, protocol.images, rows, flip=options["flip"], device=device).cpu().numpy()
+    found = raw_embeddings(backbone, protocol.images, rows, flip=options["flip"], device=device, progress=progress)
+    raw = found.cpu().numpy()
     measures = Measures(
         far=tuple(options["far"]),
         all_pairs_far=tuple(options["all_pairs_far"]),

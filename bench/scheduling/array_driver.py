@@ -28,7 +28,7 @@ from bench.scheduling.array_task import (
     marks_of_the_dead,
     told_path,
 )  # fmt: skip
-from bench.scheduling.failures import record_failure
+from bench.scheduling.failures import record_failure, record_retry
 from bench.scheduling.jobs import Event, Job, OnEvent
 from bench.store import Store, write_json
 
@@ -244,8 +244,9 @@ class _Drive:
                     failure = {"reason": _reason(how, task.story), "error": error + times, "traceback": ""}
                     self._tell(run, {"kind": "failed", **record_failure(self.store, run, failure)})
             elif runs:
+                told = record_retry(self.store, job, error)
                 for run in sorted(runs):
-                    self._tell(run, {"kind": "retry", "error": error})
+                    self._tell(run, told)
                 self.waiting.append(self._unburdened(job, task.story))
 
     def _in_words(self, task: _Task, how: Ended) -> str:

@@ -12,8 +12,9 @@ from typing import Any, Protocol
 
 from bench.scheduling.context import warm_context
 from bench.scheduling.dispatch import Death, Dispatch
-from bench.scheduling.failures import record_failure
+from bench.scheduling.failures import manner_of_death, record_failure, record_retry
 from bench.scheduling.jobs import Event, Job, OnEvent
+from bench.scheduling.signals import held_back
 from bench.scheduling.slots import Slot
 from bench.scheduling.worker import serve
 from bench.store import Store
@@ -47,7 +48,8 @@ class InProcess:
             def verdict(answers: list[str | None] = answers) -> str | None:
                 return answers[0]
 
-            run_job(job, self.device, hear, lambda: False, verdict)
+            with held_back() as asked_to_stop:  # a run checkpoints before the signal acts
+                run_job(job, self.device, hear, asked_to_stop, verdict)
 
 
 @dataclass
@@ -64,7 +66,8 @@ class LocalProcesses:
 
     A process that dies is replaced; its job is tried again at most ``retries`` times. One that has a job and says
     nothing for ``hang_seconds`` (None: however long) is killed, and so counts as dead.
-    On Ctrl-C every worker checkpoints and leaves, then KeyboardInterrupt goes on.
+    On Ctrl-C (or what is taken for it) every worker checkpoints and leaves, then KeyboardInterrupt goes on; those that
+    have not left after GRACE_SECONDS, or when a second one comes, are killed.
     """
 
     slots: Sequence[Slot]
@@ -143,32 +146,40 @@ class LocalProcesses:
 
     def _buried(self, death: Death, code: int | None, on_event: OnEvent) -> None:
         """A process died with its job: which goes back, or is recorded as failed."""
-        how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        how = f"the worker process died ({how})"
+        store, how = Store(Path(death.job.results)), f"the worker process died ({manner_of_death(code)})"
         if death.hung:
             how = f"the worker process said nothing for {self.hang_seconds:g} s and was killed"
         if death.again:
-            on_event({"run": death.job.runs[0]["run"], "kind": "retry", "error": how})
+            on_event({"run": death.job.runs[0]["run"], **record_retry(store, death.job, how)})
             return
         reason, error = "hang" if death.hung else "death", f"{how}, {death.deaths} times"
         for run in death.job.runs:
-            failure = {"reason": reason, "error": error, "traceback": ""}
-            kept = record_failure(Store(Path(death.job.results)), run["run"], failure)
+            kept = record_failure(store, run["run"], {"reason": reason, "error": error, "traceback": ""})
             on_event({"run": run["run"], "kind": "failed", **kept})
 
     @staticmethod
     def _dismiss(workers: list[_Worker]) -> None:
+        """Asks all to leave, and waits for the ends of their pipes: these tell the truth even where the fork server,
+        which knows about exits, was killed itself."""
         for worker in workers:
-            try:
+            with suppress(OSError, ValueError):
                 if worker.busy:
                     worker.process.terminate()  # SIGTERM: it checkpoints at the next step
                 else:
                     worker.pipe.send(None)
-            except (OSError, ValueError):
-                pass
-        for worker in workers:
-            worker.process.join(GRACE_SECONDS)
-            if worker.process.is_alive():
+        left = {worker.pipe: worker for worker in workers}
+        deadline = time.monotonic() + GRACE_SECONDS
+        try:
+            while left and (seconds := deadline - time.monotonic()) > 0:
+                for pipe in wait(list(left), seconds):
+                    assert isinstance(pipe, Connection)
+                    try:
+                        pipe.recv()  # its last words
+                    except (EOFError, OSError):
+                        del left[pipe]
+        finally:
+            for worker in left.values():
                 worker.process.kill()
+            for worker in workers:
                 worker.process.join()
-            worker.pipe.close()
+                worker.pipe.close()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any
 
 from bench.errors import BenchError, NonFiniteLossError
+from bench.scheduling.jobs import Event, Job
 from bench.store import Store
 
 GIB = 2**30
@@ -80,3 +82,20 @@ def record_failure(store: Store, run: str, failure: dict[str, Any]) -> dict[str,
     except (BenchError, OSError):
         pass
     return told
+
+
+def record_retry(store: Store, job: Job, why: str) -> Event:
+    """Notes in the events of a job's runs that it is tried again because its process died; returns the event."""
+    event = {"kind": "retry", "error": why}
+    with suppress(BenchError):
+        for run in dict.fromkeys(run["run"] for run in job.runs):
+            store.append_event(run, event)
+    return event
+
+
+def manner_of_death(code: int | None) -> str:
+    """An exit code in words."""
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    killer = ", often sent by the system when memory runs out" if code == -9 else ""
+    return f"killed by signal {-code}{killer}"

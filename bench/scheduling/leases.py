@@ -8,11 +8,8 @@ another machine is stale when its beat has not changed for ``expiry`` seconds of
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import json
 import os
-import platform
 import re
 import threading
 import time
@@ -22,9 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from bench.errors import StoreError
+from bench.processes import began, lives, this_machine
 from bench.store import CANCELLED, write_json
 
 BEAT_SECONDS = 5.0
@@ -57,28 +53,14 @@ class Holder:
     @property
     def gone(self) -> bool:
         """Whether the process can be seen to have ended; from another machine it cannot."""
-        if self.machine != this_machine():
-            return False
-        try:
-            process = psutil.Process(self.pid)
-            return process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - self.began) > 1.0
-        except psutil.NoSuchProcess:
-            return True
-
-
-@functools.cache
-def this_machine() -> str:
-    """Tells machines apart, and one machine before and after a restart, without naming them."""
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    since = boot.read_text().strip() if boot.is_file() else str(int(psutil.boot_time()))
-    return hashlib.sha256(f"{platform.node()} {since}".encode()).hexdigest()[:16]
+        return self.machine == this_machine() and not lives(self.pid, self.began)
 
 
 def _numbers(folder: Path) -> list[int]:
     """The numbers of all leases that were ever taken and are still there, rising."""
     try:
         return sorted(int(match[1]) for path in folder.iterdir() if (match := _NAME.match(path.name)))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 
@@ -124,7 +106,7 @@ class Lease:
         self._record: dict[str, Any] = {
             "machine": this_machine(),
             "pid": os.getpid(),
-            "began": psutil.Process().create_time(),
+            "began": began(os.getpid()),
             "beat": 0,
             "given_back": False,
         }

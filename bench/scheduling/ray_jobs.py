@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError, StoreError
-from bench.scheduling.failures import failure_of, record_failure
+from bench.scheduling.failures import failure_of, record_failure, record_retry
 from bench.scheduling.jobs import Event, Job, OnEvent, Setting
 from bench.scheduling.leases import Lease, holder, take
 from bench.scheduling.ray_cluster import Request, connected, make_request, nodes, one_line
@@ -276,7 +276,7 @@ class _Driver:
         held = {run: holder(store.run_folder(run)) for run in worker.started}
         stale = {run: found.mark for run, found in held.items() if found is not None}  # what the dead one left
         self.waiting.appendleft(replace(job, stale={**job.stale, **stale}))
-        self._tell({"run": job.runs[0]["run"], "kind": "retry", "error": how})
+        self._tell({"run": job.runs[0]["run"], **record_retry(store, job, how)})
 
     def _failed(self, job: Job, failure: dict[str, Any]) -> None:
         for run in dict.fromkeys(run["run"] for run in job.runs):

@@ -16,7 +16,7 @@ from bench.scheduling.jobs import Event, Job, Setting
 from bench.scheduling.leases import Mark, Watch
 from bench.scheduling.order import in_order
 from bench.scheduling.plan import Plan, PlannedRun
-from bench.store import Store
+from bench.store import Store, remove_leftovers
 from bench.suite.schema import ExecutorBlock
 from bench.suite.suite import Suite
 
@@ -49,6 +49,7 @@ def run_plans(
     """
     check_together([plan.suite for plan in plans])
     for plan in plans:
+        remove_leftovers(store.suite_folder(plan.suite.name))
         store.write_plan(plan.suite.name, plan.record(command))
     left = ("cancelled",) if same_class else ("done", "cancelled")
     todo: dict[tuple[str, str], PlannedRun] = {}
@@ -98,8 +99,6 @@ def do_runs(
     elsewhere: set[str] = set()
 
     def hear(event: Event) -> None:
-        if event["kind"] == "retry":
-            store.append_event(event["run"], {"kind": "retry", "error": event["error"]})
         if event["kind"] == "failed":
             failed[event["run"]] = event["error"]
         if event["kind"] == "elsewhere":

@@ -7,24 +7,29 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import BenchError
+from bench.errors import BenchError, StoreError
 from bench.scheduling.classes import differences
 from bench.scheduling.failures import failure_of, record_failure
 from bench.scheduling.jobs import Event, Job
 from bench.scheduling.leases import Lease, take
 from bench.scheduling.replicas import ReplicaDiedError, team_for
-from bench.store import Store
+from bench.scheduling.signals import HANGUP
+from bench.store import Store, remove_leftovers
 
 if TYPE_CHECKING:
     import torch
 
     from bench.data.packed import PackedImages
     from bench.losses.head import MarginHead
+
+TELL_SECONDS = 5.0
 
 Send = Callable[[Event], None]
 Ask = Callable[[], str | None]
@@ -61,6 +66,7 @@ def run_job(job: Job, device: str, send: Send, stop: Callable[[], bool], ask: As
                 ended.add(run["run"])
                 send({"run": run["run"], "kind": "cancelled"})
                 continue
+            remove_leftovers(store.run_folder(run["run"]), alone=True)
             _run(run, job, store, device, _named(run["run"], send), lease, stop, ask if job.ask else None)
         except ReplicaDiedError as error:
             warning = {"kind": "warning", "text": str(error)}
@@ -77,8 +83,12 @@ def run_job(job: Job, device: str, send: Send, stop: Callable[[], bool], ask: As
             if isinstance(error, StoppedError | PrunedError):
                 given_up = "cancelled" if store.cancelled(run["run"]) else "stopped"
                 kind = "pruned" if isinstance(error, PrunedError) else given_up
-                store.append_event(run["run"], {"kind": kind})
+                with suppress(StoreError):
+                    store.append_event(run["run"], {"kind": kind})
                 send({"run": run["run"], "kind": kind})
+                continue
+            if lease is not None and not lease.held():
+                send({"run": run["run"], "kind": "elsewhere"})
                 continue
             failure = failure_of(error, run["config"])
             send({"run": run["run"], "kind": "failed", **record_failure(store, run["run"], failure)})
@@ -129,6 +139,10 @@ def _run(
     if store.result(key) is None:
         _train(run, store, cache, images, device, job.processes, send, lease, asked_to_stop, ask)
     missing = {n: e for n, e in run["evaluations"].items() if store.evaluation(key, e) is None}
+    if missing and (damage := weights_damage(store, key)):
+        send({"kind": "warning", "text": f"{damage}; it is trained again"})
+        _train(run, store, cache, images, device, job.processes, send, lease, asked_to_stop, ask)
+        missing = run["evaluations"]
     if missing:
         _evaluate(run, store, cache, images, device, missing, send, asked_to_stop)
     store.append_event(key, {"kind": "done"})
@@ -180,8 +194,10 @@ def _train(
     weights = {name: tensor.cpu().contiguous() for name, tensor in trained.backbone.state_dict().items()}
     centres = {name: tensor.cpu().contiguous() for name, tensor in trained.head_state.items()}
     content = save(weights)
+    head = save(centres)
+    store.clear_evaluations(key)  # of weights that are replaced now
     write_bytes(store.checkpoint_folder(key) / "backbone.safetensors", content)
-    write_bytes(store.checkpoint_folder(key) / "head.safetensors", save(centres))
+    write_bytes(store.checkpoint_folder(key) / "head.safetensors", head)
     store.write_result(
         key,
         {
@@ -195,6 +211,7 @@ def _train(
             },
             "validation": last.get("validation"),
             "weights_sha256": hashlib.sha256(content).hexdigest(),
+            "head_sha256": hashlib.sha256(head).hexdigest(),
             "execution_class": execution_class(device, processes),
             "environment": environment(*config.get("packages", ())),
             "epochs": trained.epochs,
@@ -228,38 +245,84 @@ def _evaluate(
             )  # fmt: skip
         else:
             protocol = open_protocol(cache, run["protocols"][name])
-            record, arrays = evaluate_protocol(backbone, protocol, run["options"], device=device)
+            record, arrays = evaluate_protocol(
+                backbone, protocol, run["options"], device=device, progress=_now_and_then(name, send)
+            )
         store.write_evaluation(key, evaluation, {"run": key, "protocol": name, **record}, arrays)
         store.append_event(key, {"kind": "evaluated", "protocol": name, "seconds": record["seconds"]})
         send({"kind": "evaluated", "protocol": name})
 
 
+def _now_and_then(protocol: str, send: Send) -> Callable[[int, int], None]:
+    """Tells the embedding of a large protocol, so that nobody takes the silence for a process that hangs."""
+    told = time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= TELL_SECONDS:
+            told = time.monotonic()
+            send({"kind": "embedding", "protocol": protocol, "done": done, "total": total})
+
+    return progress
+
+
+def weights_damage(store: Store, key: str) -> str | None:
+    """What is wrong with the weights of a trained run, in words, or None."""
+    folder, result = store.checkpoint_folder(key), store.result(key) or {}
+    for part, kept in (("backbone", "weights_sha256"), ("head", "head_sha256")):
+        file = folder / f"{part}.safetensors"
+        try:
+            with file.open("rb") as content:
+                found = hashlib.file_digest(content, "sha256").hexdigest()
+        except OSError as error:
+            return f"{file}: the weights of this run cannot be read ({error.strerror or error})"
+        if found != result.get(kept, found):  # older results do not know their head's
+            return f"{file}: the weights of this run are not those that its result.json names"
+    return None
+
+
 def load_trained(
     store: Store, key: str, config: dict[str, Any], device: torch.device
 ) -> tuple[torch.nn.Module, MarginHead]:
-    """Backbone and head of a trained run, in evaluation mode on the device."""
+    """Backbone and head of a trained run, in evaluation mode on the device. Raises StoreError for damaged weights."""
     import torch
     from safetensors.torch import load_file
 
     from bench.training.loop import make_models
 
+    if damage := weights_damage(store, key):
+        raise StoreError(f"{damage}; delete its folder {store.run_folder(key)} and train it again")
     folder = store.checkpoint_folder(key)
-    files = [folder / "backbone.safetensors", folder / "head.safetensors"]
-    if not all(file.is_file() for file in files):
-        raise BenchError(f"{folder}: the weights of this run are gone, so it cannot be evaluated; delete its folder")
-    centres = load_file(files[1])
-    backbone, head = make_models(config, classes=len(centres["centres"]))
-    backbone.load_state_dict(load_file(files[0]))
+    centres = load_file(folder / "head.safetensors")
+    try:
+        backbone, head = make_models(config, classes=len(centres["centres"]))
+    except KeyError as error:
+        raise StoreError(
+            f"{store.run_folder(key)}: its configuration has no {error}: an older version trained it, whose networks "
+            "this one cannot build"
+        ) from None
+    backbone.load_state_dict(load_file(folder / "backbone.safetensors"))
     head.load_state_dict(centres)
     backbone = backbone.to(device).to(memory_format=torch.channels_last)
     return backbone.eval(), head.to(device).eval()
 
 
 def serve(connection: Connection, device: str, mask: str | None) -> None:
-    """Main of a worker process: does jobs from the pipe until it is told None. SIGTERM: checkpoint, then leave."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    """Main of a worker process: does jobs from the pipe until it is told None. SIGTERM: checkpoint, then leave.
+
+    It also leaves so when nobody is there any more to hear it.
+    """
+    for number in {signal.SIGINT, HANGUP} - {signal.SIGTERM}:
+        signal.signal(number, signal.SIG_IGN)  # the parent decides what Ctrl-C and a closed terminal mean
     asked_to_stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: asked_to_stop.set())
+
+    def send(event: Event) -> None:
+        try:
+            connection.send(event)
+        except OSError:
+            asked_to_stop.set()
+
     if mask is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = mask
     while not asked_to_stop.is_set():
@@ -272,15 +335,19 @@ def serve(connection: Connection, device: str, mask: str | None) -> None:
         if job is None:
             return
         try:
-            run_job(job, device, connection.send, asked_to_stop.is_set, lambda: _verdict(connection, asked_to_stop))
+            run_job(job, device, send, asked_to_stop.is_set, lambda: _verdict(connection, asked_to_stop))
         except ReplicaDiedError:
             sys.exit(1)  # the scheduler sees a death, and tries the job again
-        connection.send({"kind": "idle"})
+        if not asked_to_stop.is_set():  # else its end tells the parent that the job was not done
+            send({"kind": "idle"})
 
 
 def _verdict(connection: Connection, asked_to_stop: threading.Event) -> str | None:
     while not asked_to_stop.is_set():
-        if connection.poll(0.2):
-            answer: str | None = connection.recv()
-            return answer
+        try:
+            if connection.poll(0.2):
+                answer: str | None = connection.recv()
+                return answer
+        except (EOFError, OSError):
+            asked_to_stop.set()
     return None

@@ -101,7 +101,7 @@ def test_a_missing_or_damaged_file_says_what_to_do(protocol: Protocol, tmp_path:
     digest = pack_protocol(protocol, pixels=4, cache=tmp_path)
     file = tmp_path / "protocols" / f"{digest}.safetensors"
     file.write_bytes(file.read_bytes()[:-3])
-    with pytest.raises(DataError, match=r"is damaged .* delete it"):
+    with pytest.raises(DataError, match=r"is damaged .* run the same command again"):
         open_protocol(tmp_path, digest)
     file.unlink()
     with pytest.raises(DataError, match="is not packed"):

@@ -154,6 +154,16 @@ def test_a_process_that_has_another_ones_number_is_not_it(tmp_path, monkeypatch)
     lease.give_back()
 
 
+def test_a_clock_that_is_set_frees_no_lease(tmp_path, monkeypatch):
+    """By the time of day, a process seems to have begun at another moment then."""
+    lease = take(tmp_path)
+    monkeypatch.setattr("psutil.Process.create_time", lambda process: 0.0)
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    assert not holder(tmp_path).gone
+    assert take(tmp_path) is None
+    lease.give_back()
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="no lease can be taken"):
