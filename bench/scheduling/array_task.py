@@ -19,9 +19,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.processes import this_machine
 from bench.scheduling.failures import record_failure
 from bench.scheduling.jobs import Event, Job
-from bench.scheduling.leases import Mark, holder, this_machine
+from bench.scheduling.leases import Mark, holder
 from bench.store import Store, append_json, write_json
 
 if TYPE_CHECKING:

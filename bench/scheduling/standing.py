@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.scheduling.leases import Holder, holder, this_machine
+from bench.processes import this_machine
+from bench.scheduling.leases import Holder, holder
 from bench.scheduling.selection import Asked
 from bench.store import Store
 
