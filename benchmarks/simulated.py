@@ -247,7 +247,7 @@ class Sharers:
                 if not self.trained[name]:
                     for _ in range(self.draw.randrange(1, 6)):
                         fate = self.draw.random()
-                        if fate < 0.01 and self.going > 1:
+                        if fate < 0.003 and self.going > 1:
                             self.happened["lost with its machine"] += 1
                             return
                         if fate > 0.95:
