@@ -221,7 +221,8 @@ class Sharers:
         self.going = len(busy)
         for scheduler in busy:
             self.clock.after(0.0, functools.partial(self._go_on, scheduler))
-        with mock.patch("os.fsync"):  # no power is lost here, and a real disk would take all the time
+        # No power is lost here, and a real disk would take all the time; beats come by the simulated clock.
+        with mock.patch("os.fsync"), mock.patch("threading.Thread"):
             while self.going:
                 self.clock.step()
 
@@ -239,7 +240,7 @@ class Sharers:
         while stale:
             for name in list(stale):
                 with mock.patch.object(leases, "this_machine", return_value=machine):
-                    lease = leases.take(self.folder / name, stale=stale[name], beat_seconds=1e6)
+                    lease = leases.take(self.folder / name, stale=stale[name])
                 if lease is None:
                     stale[name] = None
                     self.happened["held elsewhere"] += 1
@@ -247,7 +248,7 @@ class Sharers:
                 if not self.trained[name]:
                     for _ in range(self.draw.randrange(1, 6)):
                         fate = self.draw.random()
-                        if fate < 0.01 and self.going > 1:
+                        if fate < 0.003 and self.going > 1:
                             self.happened["lost with its machine"] += 1
                             return
                         if fate > 0.95:
@@ -258,6 +259,7 @@ class Sharers:
                         self.trained[name] += 1
                     else:
                         self.happened["taken over"] += 1
+                        lease.give_back()
                         continue
                 lease.give_back()
                 del stale[name]
