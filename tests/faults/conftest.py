@@ -1,7 +1,10 @@
 """One data root and cache for all faults."""
 
+import functools
+
 import pytest
 
+from bench.scheduling import leases
 from tests.faults.commands import Place
 from tests.faults.in_process import Stages
 from tests.tiny import write_root
@@ -26,3 +29,10 @@ def stages(tmp_path_factory, shared_root):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BENCH_CACHE", str(shared_root[1]))
         yield Stages(Place(tmp_path_factory.mktemp("stages"), *shared_root))
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """A lease whose owner cannot be seen to be gone is watched, to see whether it beats; here not for a minute."""
+    monkeypatch.setattr("bench.scheduling.suite_run.Watch", functools.partial(leases.Watch, expiry=0.02))
+    monkeypatch.setattr("bench.scheduling.suite_run.LOOK_SECONDS", 0.05)

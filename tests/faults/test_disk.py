@@ -77,6 +77,7 @@ def test_commands_say_at_once_that_results_cannot_be_written(place):
         assert said.stderr.count("\n") == 1
 
 
+@pytest.mark.usefixtures("impatient")  # a lease that could not be given back is this process's own
 def test_results_that_become_unwritable_while_it_trains_are_told_and_gone_on_from(stages, tmp_path):
     store, away = stages.copy("begun", tmp_path / "results"), tmp_path / "away"
 

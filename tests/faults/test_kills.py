@@ -95,7 +95,8 @@ def test_fifty_kills_change_no_bit_and_leave_nothing_behind(place):
                 """Who works; unless it may be at any moment, only those with another checkpoint than before."""
                 now = checkpoints(results)
                 new = {run for run, file in now.items() if file != before.get(run)}
-                return {pid for pid, run in workers(results).items() if anywhere or run in new}
+                living = {pid: run for pid, run in workers(results).items() if pid not in killer.dying}
+                return {pid for pid, run in living.items() if anywhere or run in new}
 
             while True:
                 pids = wait_for(moment, killer.process)

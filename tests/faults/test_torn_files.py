@@ -1,6 +1,5 @@
 """What a power cut may leave of each file: the next `bench run` ends with the same table, and mends it."""
 
-import functools
 import shutil
 from contextlib import suppress
 
@@ -9,7 +8,6 @@ import pytest
 from bench.errors import DataError, StoreError
 from bench.report.results import report_data
 from bench.report.write import write_report
-from bench.scheduling import leases
 from bench.store import Store
 from tests.faults.commands import Place, events, nothing_left, weights
 from tests.faults.in_process import bench_run, the_run
@@ -28,14 +26,8 @@ DAMAGES = {
         content[: middle(content)] + b"\xff\x00\x17~" + content[middle(content) + 4 :]
     ),
 }
+pytestmark = pytest.mark.usefixtures("impatient")
 damages = pytest.mark.parametrize("damage", DAMAGES)
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    """A lease that is torn is waited for, to see whether it beats; here not for a minute."""
-    monkeypatch.setattr("bench.scheduling.suite_run.Watch", functools.partial(leases.Watch, expiry=0.02))
-    monkeypatch.setattr("bench.scheduling.suite_run.LOOK_SECONDS", 0.05)
 
 
 RUN_FILES = {
