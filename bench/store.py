@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import StoreError, nearest
 from bench.processes import lives, this_machine
-from bench.store_index import Index
+from bench.store_index import Index, stamp_of
 from bench.store_plan import SCHEMA as PLAN_SCHEMA
 from bench.store_plan import plan_text, whole_plan
 
@@ -311,6 +311,13 @@ class Store:
         """Forgets all evaluations, which are those of weights that are about to be replaced."""
         shutil.rmtree(self.evaluation_folder(run), ignore_errors=True)
 
+    def stamps(self, run: str, evaluations: Iterable[str]) -> dict[str, str]:
+        """The stamps of a run's records: another one where a file has changed. A file that is not there has none."""
+        tests = [f"evaluations/{_checked(evaluation)}.json" for evaluation in evaluations]
+        files = ["result.json", "failure.json", CANCELLED, "events.jsonl", *tests]
+        folder = f"{self.root}/runs/{_checked(run)}"
+        return {file: stamp for file in files if (stamp := stamp_of(f"{folder}/{file}")) is not None}
+
     # suites
 
     def suite_folder(self, name: str) -> Path:
@@ -335,6 +342,16 @@ class Store:
             return whole_plan(plan)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(f"{path}: cannot be read: {error}") from None
+
+    def write_mirrored(self, name: str, state: Mapping[str, Any]) -> None:
+        """Remembers in which state a suite was mirrored to the embedded tracker."""
+        write_json(self.suite_folder(name) / "mirrored.json", state)
+
+    def mirrored(self, name: str) -> dict[str, Any] | None:
+        try:
+            return _read_json(self.suite_folder(name) / "mirrored.json")
+        except StoreError:
+            return None  # torn: as if it were not there
 
     def plans(self) -> Iterator[dict[str, Any]]:
         return (self.plan(name) for name in self.suite_names())

@@ -113,6 +113,12 @@ class Index:
 _HEAD = f"what was read of runs before; may be deleted\t{VERSION}".encode()
 
 
+def stamp_of(path: str) -> str | None:
+    """What tells a file from any other state of it; None where there is none. Raises StoreError."""
+    found = _stat(path)
+    return None if found is None else _stamp(found)
+
+
 def _stat(path: str) -> os.stat_result | None:
     try:
         return os.stat(path)  # noqa: PTH116 (asked for tens of thousands of files)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import re
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
 from bench.store import Store, canonical, digest
+from bench.store_index import stamp_of
+from bench.tracking_state import mirror_state, report_state
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 KEY_LIMIT, PARAM_LIMIT, TAG_LIMIT = 250, 6000, 5000  # characters; some servers refuse tags of more than 5000
 LOCK_SECONDS = 60.0
+DATABASE = "mlflow.db"
 _NOT_IN_KEYS = re.compile(r"[^\w\-. :/]", re.ASCII)
 _PASSWORD = re.compile(r"//[^@/\s]*@")
 _SETTINGS = {
@@ -74,7 +76,7 @@ def track_suite(store: Store, name: str, *, uri: str | None = None) -> TrackRepo
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    target = uri or f"sqlite:///{(store.root / 'mlflow.db').resolve()}"
+    target = uri or f"sqlite:///{(store.root / DATABASE).resolve()}"
     try:
         # Two processes that make the database's tables at once crash; two that mirror at once would log runs twice.
         with FileLock(store.root / ".mlflow.lock", timeout=LOCK_SECONDS):
@@ -84,9 +86,18 @@ def track_suite(store: Store, name: str, *, uri: str | None = None) -> TrackRepo
 
 
 def track_quietly(store: Store, name: str, *, uri: str | None = None) -> str | None:
-    """As :func:`track_suite`, but whatever goes wrong becomes a one-line warning: a tracker never costs a run."""
+    """As :func:`track_suite`, but whatever goes wrong becomes a one-line warning: a tracker never costs a run.
+
+    Where nothing has changed since the embedded database was told last, it is not even opened.
+    """
     try:
-        track_suite(store, name, uri=uri)
+        if uri is not None:
+            track_suite(store, name, uri=uri)
+            return None
+        database, state = store.root / DATABASE, mirror_state(store, name)
+        if store.mirrored(name) != {"state": state, "database": stamp_of(str(database))}:
+            track_suite(store, name)
+            store.write_mirrored(name, {"state": state, "database": stamp_of(str(database))})
     except Exception as error:
         return f"suite {name!r} was not mirrored (later: bench track {name}): {_line(error) or type(error).__name__}"
     return None
@@ -169,9 +180,8 @@ def _parent(client: MlflowClient, experiment: str, plan: Mapping[str, Any], pres
 
 def _finish_parent(client: MlflowClient, parent: Run, report: Path, pending: bool, failed: bool) -> None:
     """Uploads the report if it changed, and says how the suite stands: FAILED if any run did."""
-    files = sorted(path for path in report.rglob("*") if path.is_file())
-    state = digest([(str(path.relative_to(report)), hashlib.sha256(path.read_bytes()).hexdigest()) for path in files])
-    if files and parent.data.tags.get("bench.report") != state:
+    state = report_state(report)
+    if report.is_dir() and parent.data.tags.get("bench.report") != state:
         client.log_artifacts(parent.info.run_id, str(report), "report")
         _tag(client, parent, {"bench.report": state})
     status = "RUNNING" if pending else "FAILED" if failed else "FINISHED"

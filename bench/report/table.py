@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from bench.catalog.metrics import Metric, metric
@@ -102,7 +103,9 @@ def build_table(data: ReportData) -> Table:
     axes = tuple(data.plan["axes"])
     columns = _columns(data)
     digits = int(data.plan["report"]["digits"])
-    rows = [_row(data.frame, cell, axes, columns) for _, cell in data.frame.groupby("cell", sort=False)]
+    cells = [cell for _, cell in data.frame.groupby("cell", sort=False)]
+    measured = _Measured(data, columns)
+    rows = [_row(cell, axes, columns, measured) for cell in cells]
     marked = _with_marks(rows, columns, digits)
     caption = data.plan["report"]["caption"] or data.plan["title"] or data.plan["suite"]
     labels = tuple(axis_label(axis) for axis in axes) or ("cell",)
@@ -130,9 +133,9 @@ def _columns(data: ReportData) -> tuple[Column, ...]:
     return tuple(columns)
 
 
-def _row(frame: pd.DataFrame, cell: pd.DataFrame, axes: Sequence[str], columns: Sequence[Column]) -> Row:
+def _row(cell: pd.DataFrame, axes: Sequence[str], columns: Sequence[Column], measured: _Measured) -> Row:
     counts = cell["status"].value_counts()
-    entries = tuple(_entry(frame, cell, column) for column in columns)
+    entries = tuple(_entry(cell, column, measured) for column in columns)
     return Row(
         _labels(cell.iloc[0], axes),
         int(counts.get(DONE, 0)),
@@ -157,32 +160,48 @@ def _labels(first: pd.Series[Any], axes: Sequence[str]) -> tuple[str, ...]:
     return tuple(labels.values())
 
 
-def _values(cell: pd.DataFrame, column: Column) -> pd.Series[float]:
-    """Measured values of trained and evaluated runs by seed, in the unit shown."""
-    if column.key not in cell.columns:
-        return pd.Series(dtype="float64")
-    done = cell[cell["status"] == DONE].set_index("seed")[column.key].dropna()
-    return done * column.style.scale
+class _Measured:
+    """What finished runs measured, by cell; in plain numbers, for a table asks thousands of times."""
+
+    def __init__(self, data: ReportData, columns: Sequence[Column]) -> None:
+        done, frame = data.done, data.frame
+        self._tested: dict[str, set[str]] = {}
+        for protocol in {column.protocol for column in columns}:
+            there = frame[[name for name in frame.columns if name.startswith(f"{protocol}.")]].notna().any(axis=1)
+            self._tested[protocol] = set(frame["cell"][there])
+        self._columns = {c.key: (done[c.key] * c.style.scale).to_numpy() for c in columns if c.key in done.columns}
+        self._runs: dict[str, list[tuple[int, int]]] = {}
+        for row, (cell, seed) in enumerate(zip(done["cell"], done["seed"], strict=True)):
+            self._runs.setdefault(cell, []).append((row, seed))
+
+    def tested(self, cell: str, protocol: str) -> bool:
+        """Whether the cell's suite asks for a protocol at all: then some metric of it has a value."""
+        return cell in self._tested[protocol]
+
+    def done(self, cell: str) -> int:
+        return len(self._runs.get(cell, ()))
+
+    def values(self, cell: str, column: Column) -> dict[int, float]:
+        """Seed → value, in the unit shown."""
+        if column.key not in self._columns:
+            return {}
+        values = self._columns[column.key]
+        return {seed: values[row] for row, seed in self._runs.get(cell, ()) if not np.isnan(values[row])}
 
 
-def _was_tested(cell: pd.DataFrame, column: Column) -> bool:
-    """Whether the cell's suite asks for the column's protocol at all: then some metric of it has a value."""
-    start = column.key.partition(".")[0] + "."
-    return bool(cell[[name for name in cell.columns if name.startswith(start)]].notna().any(axis=None))
-
-
-def _entry(frame: pd.DataFrame, cell: pd.DataFrame, column: Column) -> Entry:
-    values = _values(cell, column)
-    done = int((cell["status"] == DONE).sum())
-    if values.empty:
-        return Entry(None, None, 0, done if _was_tested(cell, column) else 0)
+def _entry(cell: pd.DataFrame, column: Column, measured: _Measured) -> Entry:
+    name, baseline = cell["cell"].iloc[0], cell["baseline"].iloc[0]
+    values, done = measured.values(name, column), measured.done(name)
+    if not values:
+        return Entry(None, None, 0, done if measured.tested(name, column.protocol) else 0)
     delta = None
-    baseline = cell["baseline"].iloc[0]
-    if column.has_delta and baseline != cell["cell"].iloc[0]:
-        paired = (values - _values(frame[frame["cell"] == baseline], column)).dropna()
-        delta = None if paired.empty else float(paired.mean())
-    sd = float(values.std(ddof=1)) if len(values) > 1 else None
-    return Entry(float(values.mean()), sd, len(values), done, delta)
+    if column.has_delta and baseline != name:
+        base = measured.values(baseline, column)
+        paired = [values[seed] - base[seed] for seed in values if seed in base]
+        delta = float(np.mean(paired)) if paired else None
+    found = list(values.values())
+    sd = float(np.std(found, ddof=1)) if len(found) > 1 else None
+    return Entry(float(np.mean(found)), sd, len(found), done, delta)
 
 
 def _with_marks(rows: Sequence[Row], columns: Sequence[Column], digits: int) -> list[Row]:

@@ -81,7 +81,8 @@ def verify_run(
                 failures.append(event["error"])
             on_event(event)
 
-        jobs = [_job(view, again, cache) for view in views]
+        processes = int(result["execution_class"].get("world_size", 1))
+        jobs = [_job(view, again, cache, processes) for view in views]
         InProcess(device).run(iter(jobs), hear)
         found = again.result(run)
         if failures or found is None:
@@ -132,9 +133,9 @@ def _evaluations(store: Store, run: str, config: dict[str, Any]) -> tuple[list[P
     return list(views.values()) or [bare], tuple(key for key in there if key not in known)
 
 
-def _job(run: PlannedRun, store: Store, cache: Path) -> Job:
+def _job(run: PlannedRun, store: Store, cache: Path, processes: int) -> Job:
     names = ("run", "config", "evaluations", "protocols", "options")
-    return Job(({name: getattr(run, name) for name in names},), str(store.root), str(cache))
+    return Job(({name: getattr(run, name) for name in names},), str(store.root), str(cache), processes=processes)
 
 
 def _weights(
