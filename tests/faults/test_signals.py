@@ -9,6 +9,7 @@ from tests.faults.commands import (
     PATIENCE,
     SLOW_STEPS,
     SUITE,
+    Place,
     events,
     nothing_left,
     of_group,
@@ -39,8 +40,6 @@ def of_kind(results, kind):
 
 @pytest.fixture(scope="module")
 def undisturbed(shared_root, tmp_path_factory):
-    from tests.faults.commands import Place
-
     place = Place(tmp_path_factory.mktemp("undisturbed"), *shared_root)
     place.run("run", place.suite(LONGER), "--no-track")
     return place.table(), weights(place.folder / "results")

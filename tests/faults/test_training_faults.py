@@ -12,6 +12,8 @@ from bench.store import Store
 from tests.faults.commands import SUITE, events, weights
 from tests.faults.in_process import ONE, attempt, plan_of
 
+WIDTHS = "grid: {backbone.width: [3000, 4]}"
+
 NO_MEMORY = """\
 import resource
 from pathlib import Path
@@ -41,7 +43,7 @@ def states(place):
 
 def test_a_run_without_memory_fails_with_its_peak_and_advice_and_the_others_go_on(place):
     place.in_workers = NO_MEMORY
-    text = SUITE.replace("grid: {enhancement.strength: [0, 0.1]}", "grid: {backbone.width: [3000, 4]}")
+    text = SUITE.replace("grid: {enhancement.strength: [0, 0.1]}", WIDTHS)
     said = place.run("run", place.suite(text.replace("slots: 2", "slots: 1")), "--no-track", expect=1).stderr
     assert "out of memory: peak " in said
     results = Store(place.folder / "results")
@@ -68,14 +70,18 @@ def test_a_gpu_without_memory_is_out_of_memory_too(stages, tmp_path, monkeypatch
     assert weights(store.root) == stages.weights
 
 
+@pytest.fixture
+def half_a_gib():
+    torch.cuda.set_per_process_memory_fraction(2**29 / torch.cuda.get_device_properties(0).total_memory)
+    yield
+    torch.cuda.set_per_process_memory_fraction(1.0)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_real_gpu_without_memory_says_what_it_had_and_works_on(place, tmp_path):
-    torch.cuda.init()
-    total = torch.cuda.get_device_properties(0).total_memory
+def test_a_real_gpu_without_memory_says_what_it_had_and_works_on(place, tmp_path, half_a_gib):
     store = Store(tmp_path / "results")
     told = []
     for run in plan_of(place, SUITE.replace("grid: {enhancement.strength: [0, 0.1]}", WIDTHS)).runs:
-        torch.cuda.set_per_process_memory_fraction(min(1.0, 2**29 / total))
         value = {
             "run": run.run, "config": run.config, "evaluations": run.evaluations, "protocols": run.protocols,
             "options": run.options,
@@ -85,9 +91,6 @@ def test_a_real_gpu_without_memory_says_what_it_had_and_works_on(place, tmp_path
     assert [event["kind"] for event in ends] == ["failed", "done"]
     assert "GiB on the GPU" in ends[0]["error"]
     assert store.failure(ends[0]["run"])["peak_gpu_bytes"] > 0
-
-
-WIDTHS = "grid: {backbone.width: [3000, 4]}"
 
 
 def test_a_worker_that_is_stuck_in_a_step_is_killed_tried_again_then_failed_and_the_others_go_on(place):
