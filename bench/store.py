@@ -46,8 +46,11 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all, making its folders. Raises StoreError in one line."""
+def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Writes a file whole or not at all, making its folders. Raises StoreError in one line.
+
+    ``durable=False``: without waiting for the disk, for what means nothing after the power was gone.
+    """
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +58,8 @@ def write_bytes(path: Path, content: bytes) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except OSError as error:
@@ -77,8 +81,9 @@ def remove_leftovers(folder: Path, *, alone: bool = False) -> None:
                 path.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    write_bytes(path, (json.dumps(value, sort_keys=True, indent=1, allow_nan=False) + "\n").encode())
+def write_json(path: Path, value: Mapping[str, Any], *, durable: bool = True) -> None:
+    content = json.dumps(value, sort_keys=True, indent=1, allow_nan=False) + "\n"
+    write_bytes(path, content.encode(), durable=durable)
 
 
 def append_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -135,9 +135,10 @@ def _columns(data: ReportData) -> tuple[Column, ...]:
 
 def _row(cell: pd.DataFrame, axes: Sequence[str], columns: Sequence[Column], measured: _Measured) -> Row:
     counts = cell["status"].value_counts()
-    entries = tuple(_entry(cell, column, measured) for column in columns)
+    first = cell.iloc[0]
+    entries = tuple(_entry(first["cell"], first["baseline"], column, measured) for column in columns)
     return Row(
-        _labels(cell.iloc[0], axes),
+        _labels(first, axes),
         int(counts.get(DONE, 0)),
         int(counts.get(FAILED, 0)),
         int(counts.get(CANCELLED, 0)),
@@ -189,13 +190,12 @@ class _Measured:
         return {seed: values[row] for row, seed in self._runs.get(cell, ()) if not np.isnan(values[row])}
 
 
-def _entry(cell: pd.DataFrame, column: Column, measured: _Measured) -> Entry:
-    name, baseline = cell["cell"].iloc[0], cell["baseline"].iloc[0]
-    values, done = measured.values(name, column), measured.done(name)
+def _entry(cell: str, baseline: str, column: Column, measured: _Measured) -> Entry:
+    values, done = measured.values(cell, column), measured.done(cell)
     if not values:
-        return Entry(None, None, 0, done if measured.tested(name, column.protocol) else 0)
+        return Entry(None, None, 0, done if measured.tested(cell, column.protocol) else 0)
     delta = None
-    if column.has_delta and baseline != name:
+    if column.has_delta and baseline != cell:
         base = measured.values(baseline, column)
         paired = [values[seed] - base[seed] for seed in values if seed in base]
         delta = float(np.mean(paired)) if paired else None

@@ -121,7 +121,8 @@ class Lease:
         return not self.lost
 
     def _write(self) -> None:
-        write_json(_path(self.folder, self.number), {**self._record, "position": self.position})
+        # Nobody lives through a power loss, so none has to wait for the disk: a lease lost or torn there grows stale.
+        write_json(_path(self.folder, self.number), {**self._record, "position": self.position}, durable=False)
 
     def beat(self) -> None:
         """One sign of life, unless somebody took it over."""

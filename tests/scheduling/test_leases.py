@@ -168,3 +168,19 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="no lease can be taken"):
         take(tmp_path / "file" / "run")
+
+
+def test_a_lease_never_waits_for_the_disk_and_one_that_a_power_loss_tore_grows_stale(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr("bench.store.os.fsync", synced.append)
+    lease = take(tmp_path)
+    lease.give_back()
+    assert synced == []
+    (tmp_path / "lease.000002").write_bytes(b"")
+    now = [0.0]
+    watch = Watch(clock=lambda: now[0])
+    assert watch.free(tmp_path) == (False, None)
+    now[0] = leases.EXPIRY_SECONDS + 1
+    free, mark = watch.free(tmp_path)
+    assert free
+    assert take(tmp_path, stale=mark).number == 3
