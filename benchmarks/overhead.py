@@ -79,7 +79,7 @@ def jobs_of(runs: Sequence[PlannedRun], results: Path) -> list[Job]:
 
 
 def do(jobs: Sequence[Job], warm_up: Sequence[Job], main: Serve = worker.serve, threads: int = 1) -> list[float]:
-    """Does the jobs in a worker for each job to warm up with; returns when each was asked for and when all had ended."""
+    """Does the jobs in a worker for each job to warm up with: when each was asked for, and when all had ended."""
     asked: list[float] = []
     ended = [0.0]
 
