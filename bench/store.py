@@ -12,12 +12,22 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import StoreError, nearest
-from bench.processes import lives, this_machine
+from bench.records import (
+    SCHEMA,
+    BrokenError,
+    append_json,
+    digest,
+    read_checked,
+    read_json,
+    set_aside,
+    without,
+    write_bytes,
+    write_json,
+)
 from bench.store_index import Index, stamp_of
 from bench.store_plan import SCHEMA as PLAN_SCHEMA
 from bench.store_plan import plan_text, whole_plan
@@ -25,79 +35,9 @@ from bench.store_plan import plan_text, whole_plan
 if TYPE_CHECKING:
     import numpy as np
 
-SCHEMA = 1
 CANCELLED = "cancelled.json"
 """In a run's folder: it is not to be begun, and whoever trains it stops at a checkpoint."""
-_TEMPORARY = re.compile(r"^\..+\.(?P<machine>[0-9a-f]{16})-(?P<pid>\d{1,9})\.\w{8}$")
 _SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,120}$")
-
-
-class BrokenError(StoreError):
-    """A record cannot be read; whoever makes it again mends it."""
-
-
-def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text. NaN and infinity are refused."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
-
-
-def digest(value: Any) -> str:
-    """The first 16 hex digits of the SHA-256 of a value's canonical JSON."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]
-
-
-def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Writes a file whole or not at all, making its folders. Raises StoreError in one line.
-
-    ``durable=False``: without waiting for the disk, for what means nothing after the power was gone.
-    """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{this_machine()}-{os.getpid()}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from None
-
-
-def remove_leftovers(folder: Path, *, alone: bool = False) -> None:
-    """Removes the temporary files, here and below, of processes that ended while they wrote.
-
-    A process of another machine cannot be seen to have ended; where this one is ``alone``, as the holder of a run's
-    lease is in its folder, files of other machines go too.
-    """
-    for path in folder.rglob(".*"):
-        if match := _TEMPORARY.search(path.name):
-            here = match["machine"] == this_machine()
-            if not lives(int(match["pid"])) if here else alone:
-                path.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Mapping[str, Any], *, durable: bool = True) -> None:
-    content = json.dumps(value, sort_keys=True, indent=1, allow_nan=False) + "\n"
-    write_bytes(path, content.encode(), durable=durable)
-
-
-def append_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Adds one line of JSON to a file; a line that a crash left half-written is ended first. Raises StoreError."""
-    line = (json.dumps(value, sort_keys=True, allow_nan=False) + "\n").encode()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab+") as file:
-            if file.tell():
-                file.seek(-1, os.SEEK_END)
-                line = line if file.read(1) == b"\n" else b"\n" + line
-            file.write(line)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 class Store:
@@ -143,7 +83,7 @@ class Store:
     def config(self, run: str) -> dict[str, Any] | None:
         """What the run trains; of a trained one whose ``config.json`` is broken, what its result says."""
         try:
-            return _read_json(self.run_folder(run) / "config.json")
+            return read_json(self.run_folder(run) / "config.json")
         except BrokenError:
             if (result := self.result(run)) is None:
                 raise
@@ -179,7 +119,7 @@ class Store:
 
     def result(self, run: str) -> dict[str, Any] | None:
         """The result of a trained run, or None; one that fails its checksum is set aside, so the run trains again."""
-        return _read_checked(self.run_folder(run) / "result.json")
+        return read_checked(self.run_folder(run) / "result.json")
 
     def outcome(self, run: str) -> dict[str, Any] | None:
         """The result without its configuration, by way of the index: for many runs."""
@@ -187,7 +127,7 @@ class Store:
 
     def _outcome(self, run: str) -> str | None:
         return self._index.look(
-            _checked(run), "result.json", lambda: self.result(run), lambda result: _without("config", result)
+            _checked(run), "result.json", lambda: self.result(run), lambda result: without("config", result)
         )
 
     def write_failure(self, run: str, failure: Mapping[str, Any]) -> None:
@@ -200,7 +140,7 @@ class Store:
 
     def _failure(self, run: str) -> dict[str, Any] | None:
         try:
-            return _read_json(self.run_folder(run) / "failure.json")
+            return read_json(self.run_folder(run) / "failure.json")
         except BrokenError:
             return {"error": "failed; why is not known, for failure.json is broken", "reason": "unknown"}
 
@@ -277,9 +217,9 @@ class Store:
     def evaluation(self, run: str, evaluation: str) -> dict[str, Any] | None:
         """The record, or None; one that is broken, or whose arrays are not of their size, is set aside."""
         path = self.evaluation_folder(run) / f"{_checked(evaluation)}.json"
-        record = _read_checked(path)
+        record = read_checked(path)
         if record is not None and "arrays" in record and _size(_arrays(path)) != record["arrays"]["bytes"]:
-            _set_aside(path)
+            set_aside(path)
             return None
         return record
 
@@ -301,7 +241,7 @@ class Store:
         from safetensors.numpy import load
 
         path = self.evaluation_folder(run) / f"{_checked(evaluation)}.json"
-        record = _read_checked(path) or {}
+        record = read_checked(path) or {}
         try:
             content = _arrays(path).read_bytes()
             if "arrays" not in record or hashlib.sha256(content).hexdigest() == record["arrays"]["sha256"]:
@@ -309,7 +249,7 @@ class Store:
             problem = "its checksum does not match"
         except (OSError, SafetensorError) as error:
             problem = str(error)
-        _set_aside(path)
+        set_aside(path)
         raise StoreError(f"{_arrays(path)}: is broken ({problem}); run the suite again to evaluate this run again")
 
     def clear_evaluations(self, run: str) -> None:
@@ -336,7 +276,7 @@ class Store:
 
     def plan(self, name: str) -> dict[str, Any]:
         path = self.suite_folder(name) / "plan.json"
-        plan = _read_json(path, PLAN_SCHEMA)
+        plan = read_json(path, PLAN_SCHEMA)
         if plan is None:
             names = self.suite_names()
             near = nearest(name, names)
@@ -354,7 +294,7 @@ class Store:
 
     def mirrored(self, name: str) -> dict[str, Any] | None:
         try:
-            return _read_json(self.suite_folder(name) / "mirrored.json")
+            return read_json(self.suite_folder(name) / "mirrored.json")
         except StoreError:
             return None  # torn: as if it were not there
 
@@ -371,58 +311,6 @@ def _checked(name: str) -> str:
 def _parsed(text: str | None) -> dict[str, Any] | None:
     value: dict[str, Any] | None = None if text is None else json.loads(text)
     return value
-
-
-def _without(key: str, value: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: inner for name, inner in value.items() if name != key}
-
-
-def _read_json(path: Path, most: int = SCHEMA) -> dict[str, Any] | None:
-    """A record without a checksum, or None. Raises StoreError for one that is broken or newer."""
-    try:
-        value = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise BrokenError(f"{path}: cannot be read ({error}); `bench run SUITE` writes it anew") from None
-    if not isinstance(value, dict):
-        raise BrokenError(f"{path}: cannot be read (not a record); `bench run SUITE` writes it anew")
-    _check_schema(path, value, most)
-    return value
-
-
-def _read_checked(path: Path) -> dict[str, Any] | None:
-    """A checksummed record, or None; a broken one is renamed to ``*.broken`` so that it is made again.
-
-    Raises StoreError for one that a newer version wrote.
-    """
-    try:
-        value = json.loads(path.read_bytes())
-        body = _without("checksum", value)
-        if value["checksum"] == digest(body):
-            _check_schema(path, body)
-            return body
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, KeyError, AttributeError, TypeError):
-        pass
-    _set_aside(path)
-    return None
-
-
-def _check_schema(path: Path, record: Mapping[str, Any], most: int = SCHEMA) -> None:
-    found = record.get("schema", most)
-    if not isinstance(found, int) or found > most:
-        raise StoreError(
-            f"{path}: has schema {found}, this version reads up to {most}; use the newer one that wrote it"
-        )
-
-
-def _set_aside(path: Path) -> None:
-    with suppress(OSError):  # where nothing can be written, the broken one stays, and is passed over
-        path.replace(path.with_name(path.name + ".broken"))
 
 
 def _arrays(record: Path) -> Path:

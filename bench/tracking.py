@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
-from bench.store import Store, canonical, digest
+from bench.records import canonical, digest
+from bench.store import Store
 from bench.store_index import stamp_of
 from bench.tracking_state import mirror_state, report_state
 

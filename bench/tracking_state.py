@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from bench.store import Store, digest
+from bench.records import digest
+from bench.store import Store
 
 
 def mirror_state(store: Store, name: str) -> str:

@@ -34,12 +34,13 @@ import torch  # noqa: E402
 from bench.data.cache import cache_root  # noqa: E402
 from bench.data.packed import open_packed  # noqa: E402
 from bench.data.synthetic.layouts import write_synthetic  # noqa: E402
+from bench.records import write_bytes  # noqa: E402
 from bench.scheduling import worker  # noqa: E402
 from bench.scheduling.execute import LocalProcesses, Serve  # noqa: E402
 from bench.scheduling.jobs import Job  # noqa: E402
 from bench.scheduling.plan import PlannedRun, make_plan  # noqa: E402
 from bench.scheduling.slots import make_slots  # noqa: E402
-from bench.store import Store, write_bytes  # noqa: E402
+from bench.store import Store  # noqa: E402
 from bench.suite.suite import load_suite  # noqa: E402
 from bench.tracking import track_suite  # noqa: E402
 from bench.training import loop  # noqa: E402

@@ -12,7 +12,8 @@ import numpy as np
 from safetensors.numpy import save
 
 from bench.catalog.metrics import METRICS
-from bench.store import Store, digest
+from bench.records import digest
+from bench.store import Store
 
 EDGES = [2.5 * i for i in range(73)]
 

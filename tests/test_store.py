@@ -9,7 +9,8 @@ import pytest
 
 from bench.errors import StoreError
 from bench.processes import this_machine
-from bench.store import Store, canonical, digest, remove_leftovers, write_bytes
+from bench.records import canonical, digest, remove_leftovers, write_bytes
+from bench.store import Store
 
 
 def test_a_result_is_read_back_and_a_broken_one_is_set_aside(tmp_path):
@@ -74,7 +75,7 @@ def test_a_full_disk_is_said_in_one_line_and_leaves_nothing_half_written(tmp_pat
     def full(handle):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("bench.store.os.fsync", full)
+    monkeypatch.setattr("bench.records.os.fsync", full)
     with pytest.raises(StoreError, match=r"result\.json: cannot be written: No space left on device"):
         store.write_result("r1", {"run": "changed"})
     assert (store.run_folder("r1") / "result.json").read_bytes() == before
@@ -159,6 +160,6 @@ def test_a_temporary_file_is_known_as_one(tmp_path, monkeypatch):
         write_bytes(tmp_path / "a.json", b"x")
     monkeypatch.undo()
     assert len(list(tmp_path.iterdir())) == 1
-    monkeypatch.setattr("bench.store.lives", lambda pid: False)
+    monkeypatch.setattr("bench.records.lives", lambda pid: False)
     remove_leftovers(tmp_path)
     assert not list(tmp_path.iterdir())

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from bench.errors import StoreError
-from bench.store import Store, write_json
+from bench.records import write_json
+from bench.store import Store
 from tests.report.fabricated import planned_run
 
 RUNS = [planned_run("small_cnn", margin, 0.1, seed, protocols=("lfw",)) for margin in ("a", "b") for seed in range(3)]

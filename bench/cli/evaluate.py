@@ -88,7 +88,7 @@ def evaluate(
     from bench.evaluation.files import npy_bytes, npz_bytes
     from bench.evaluation.protocols import find_protocols
     from bench.evaluation.record import Measures
-    from bench.store import write_bytes, write_json
+    from bench.records import write_bytes, write_json
     from bench.suite.source import parse_options
     from bench.training.environment import environment
 

@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from bench.catalog import MARGINS
+from bench.records import canonical
 from bench.report.labels import terms_label
-from bench.store import Store, canonical
+from bench.store import Store
 
 DONE, FAILED, CANCELLED, MISSING = "done", "failed", "cancelled", "missing"
 

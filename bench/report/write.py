@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.catalog import FIGURES
+from bench.records import digest, write_bytes, write_json
 from bench.report.figures._plot import style
 from bench.report.page import DrawnFigure, count_runs, render_index, render_page
 from bench.report.results import ReportData, load_results, report_data
 from bench.report.table import Table, build_table
 from bench.report.writers import to_csv, to_html, to_latex, to_markdown, to_text
-from bench.store import Store, digest, write_bytes, write_json
+from bench.store import Store
 
 PNG_DPI = 180
 

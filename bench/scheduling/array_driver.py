@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.errors import BenchError
+from bench.records import write_json
 from bench.scheduling.array_cluster import Cluster, Ended, Listed
 from bench.scheduling.array_task import (
     ArrayTask,
@@ -30,7 +31,7 @@ from bench.scheduling.array_task import (
 )  # fmt: skip
 from bench.scheduling.failures import record_failure, record_retry
 from bench.scheduling.jobs import Event, Job, OnEvent
-from bench.store import Store, write_json
+from bench.store import Store
 
 HEAR_SECONDS = 2.0
 LATE_SECONDS = 60.0

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.processes import this_machine
+from bench.records import append_json, write_json
 from bench.scheduling.failures import record_failure
 from bench.scheduling.jobs import Event, Job
 from bench.scheduling.leases import Mark, holder
-from bench.store import Store, append_json, write_json
+from bench.store import Store
 
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission

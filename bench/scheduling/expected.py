@@ -12,8 +12,8 @@ from statistics import median
 from typing import Any
 
 from bench.catalog import BACKBONES
+from bench.records import digest
 from bench.scheduling.plan import SEMANTICS
-from bench.store import digest
 
 UNSTATED_MACS = 500e6
 """Multiply-adds of an image of 112 pixels in a backbone whose catalog entry states none: between small and large."""

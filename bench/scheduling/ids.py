@@ -1,6 +1,6 @@
 """Ids of many runs at little more than the price of one: what they share is put into canonical text once.
 
-The ids are what ``bench.store.digest`` gives for the whole values; only the way there is shorter.
+The ids are what ``bench.records.digest`` gives for the whole values; only the way there is shorter.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from bench.store import canonical
+from bench.records import canonical
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -35,7 +35,7 @@ class Once:
 
 
 def digest_of_text(*texts: str) -> str:
-    """As ``bench.store.digest``, of a value whose canonical text these are, one after another."""
+    """As ``bench.records.digest``, of a value whose canonical text these are, one after another."""
     return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
 
 

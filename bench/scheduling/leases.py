@@ -21,7 +21,8 @@ from typing import Any
 
 from bench.errors import StoreError
 from bench.processes import began, lives, this_machine
-from bench.store import CANCELLED, write_json
+from bench.records import write_json
+from bench.store import CANCELLED
 
 BEAT_SECONDS = 5.0
 EXPIRY_SECONDS = 60.0

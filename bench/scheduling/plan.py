@@ -14,8 +14,9 @@ from bench.catalog.third_party import packages_of
 from bench.data.cache import cache_root
 from bench.data.resolve import PreparedData, prepare
 from bench.errors import DataError
+from bench.records import canonical
 from bench.scheduling.ids import Once, Seeded, digest_of_text, text_of, texts_of
-from bench.store import Store, canonical
+from bench.store import Store
 from bench.suite.base import Block, Named
 from bench.suite.data_block import Data
 from bench.suite.schema import Cell, Enhancement, Evaluation, Recipe, Terms

@@ -19,13 +19,14 @@ from pathlib import Path
 
 from bench.data.cache import cache_root
 from bench.errors import BenchError
+from bench.records import write_bytes
 from bench.scheduling.failures import failure_of
 from bench.scheduling.jobs import Event, Job
 from bench.scheduling.ray_files import SentData, SentRun, receive_data, receive_run, send_run
 from bench.scheduling.replicas import ReplicaDiedError
 from bench.scheduling.same_code import code_difference, code_identity
 from bench.scheduling.worker import run_job
-from bench.store import Store, write_bytes
+from bench.store import Store
 
 SEND_SECONDS = 60.0
 SEND_SHARE = 0.01  # of the time at most, so that large checkpoints are sent less often

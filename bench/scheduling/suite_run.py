@@ -10,13 +10,14 @@ from typing import Any
 from bench.catalog import EXECUTORS
 from bench.data.cache import cache_root
 from bench.errors import BenchError
+from bench.records import remove_leftovers
 from bench.scheduling.execute import Executor
 from bench.scheduling.expected import Measured, expected_seconds, measure, shape_of
 from bench.scheduling.jobs import Event, Job, Setting
 from bench.scheduling.leases import Mark, Watch
 from bench.scheduling.order import in_order
 from bench.scheduling.plan import Plan, PlannedRun
-from bench.store import Store, remove_leftovers
+from bench.store import Store
 from bench.suite.schema import ExecutorBlock
 from bench.suite.suite import Suite
 

@@ -15,13 +15,14 @@ from safetensors import SafetensorError
 
 from bench.catalog.third_party import packages_of
 from bench.errors import BenchError, StoreError
+from bench.records import digest
 from bench.scheduling.classes import differences
 from bench.scheduling.control import check_packed
 from bench.scheduling.execute import InProcess
 from bench.scheduling.jobs import Event, Job
 from bench.scheduling.plan import SEMANTICS, PlannedCell, PlannedRun
 from bench.scheduling.selection import asked
-from bench.store import Store, digest
+from bench.store import Store
 
 TOLERANCE = 0.02
 """Across execution classes: largest difference of a mean or metric, as a share of the larger of 1 and its size."""

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError, StoreError
+from bench.records import remove_leftovers
 from bench.scheduling.classes import differences
 from bench.scheduling.failures import failure_of, record_failure
 from bench.scheduling.jobs import Event, Job
 from bench.scheduling.leases import Lease, take
 from bench.scheduling.replicas import ReplicaDiedError, team_for
 from bench.scheduling.signals import HANGUP
-from bench.store import Store, remove_leftovers
+from bench.store import Store
 
 if TYPE_CHECKING:
     import torch
@@ -156,8 +157,8 @@ def _train(
 ) -> None:  # fmt: skip
     from safetensors.torch import save
 
+    from bench.records import write_bytes
     from bench.scheduling.validation import make_validation
-    from bench.store import write_bytes
     from bench.training.checkpoint import remove_checkpoint
     from bench.training.environment import environment, execution_class, gpu_peak, watch_memory
     from bench.training.loop import Training

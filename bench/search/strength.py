@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from bench.data.cache import cache_root
 from bench.data.resolve import PreparedData, prepare
 from bench.errors import BenchError
+from bench.records import write_json
 from bench.scheduling.execute import Executor
 from bench.scheduling.jobs import Event, Job
 from bench.scheduling.plan import Plan, PlannedRun, Tell, plan_run
 from bench.scheduling.suite_run import make_executor, make_jobs
-from bench.store import Store, write_json
+from bench.store import Store
 from bench.suite.data_block import Validation
 from bench.suite.schema import Cell, Enhancement, SearchBlock
 from bench.suite.suite import Suite

@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from bench.store import write_bytes
+from bench.records import write_bytes
 
 Tensors = dict[str, torch.Tensor]
 

@@ -14,12 +14,13 @@ from typer.testing import CliRunner
 
 from bench.cli.main import app
 from bench.errors import BenchError, DataError, StoreError, UnknownNameError
+from bench.records import digest, write_json
 from bench.scheduling.classes import differences
 from bench.scheduling.execute import InProcess
 from bench.scheduling.plan import make_plan
 from bench.scheduling.suite_run import run_plan
 from bench.scheduling.verify import verify_run
-from bench.store import Store, digest, write_json
+from bench.store import Store
 from bench.suite.suite import load_suite
 from tests.scheduling.planned import eventually
 from tests.tiny import SUITE, write_root, write_suite

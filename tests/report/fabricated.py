@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.store import Store, digest
+from bench.records import digest
+from bench.store import Store
 
 EDGES = [float(edge) for edge in range(0, 181, 3)]
 PROTOCOLS = ("lfw", "ytf", "cfp_fp")

@@ -2,7 +2,8 @@
 
 import time
 
-from bench.store import Store, digest
+from bench.records import digest
+from bench.store import Store
 
 OPTIONS = {"flip": True}
 

@@ -3,9 +3,9 @@
 import pytest
 
 from bench.data.resolve import PreparedData
+from bench.records import canonical, digest
 from bench.scheduling import plan as planning
 from bench.scheduling.ids import Once, Seeded, text_of, texts_of
-from bench.store import canonical, digest
 from bench.suite.suite import load_suite
 
 SUITE = """\

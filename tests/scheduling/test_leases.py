@@ -172,7 +172,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
 
 def test_a_lease_never_waits_for_the_disk_and_one_that_a_power_loss_tore_grows_stale(tmp_path, monkeypatch):
     synced = []
-    monkeypatch.setattr("bench.store.os.fsync", synced.append)
+    monkeypatch.setattr("bench.records.os.fsync", synced.append)
     lease = take(tmp_path)
     lease.give_back()
     assert synced == []

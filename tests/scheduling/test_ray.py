@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from bench.errors import BenchError, DeviceError, StoreError, SuiteError
+from bench.records import write_bytes
 from bench.scheduling import ray_files, ray_worker
 from bench.scheduling.execute import InProcess
 from bench.scheduling.jobs import Setting
@@ -23,7 +24,7 @@ from bench.scheduling.ray_files import SentRun, receive_run, send_file, send_run
 from bench.scheduling.ray_jobs import RayWorkers
 from bench.scheduling.same_code import code_difference, code_identity
 from bench.scheduling.suite_run import make_jobs, run_plan
-from bench.store import Store, write_bytes
+from bench.store import Store
 from bench.suite.suite import load_suite
 from tests.tiny import SUITE, write_root, write_suite
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import BenchError, SuiteError
+from bench.records import append_json
 from bench.scheduling import array_driver, array_task, leases
 from bench.scheduling.array_cluster import Ended, Listed, LocalCluster, Request, SlurmCluster
 from bench.scheduling.array_driver import ArrayDriver
@@ -25,7 +26,7 @@ from bench.scheduling.execute import InProcess
 from bench.scheduling.jobs import Job
 from bench.scheduling.plan import make_plan
 from bench.scheduling.suite_run import make_executor, run_plan
-from bench.store import Store, append_json
+from bench.store import Store
 from bench.suite.suite import load_suite
 from tests.scheduling.fake_slurm import install
 from tests.scheduling.faulty_task import FaultyTask
