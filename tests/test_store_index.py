@@ -52,7 +52,7 @@ def from_files(store):
 def reads(monkeypatch):
     """The files whose content is read as a record."""
     seen = []
-    for name in ("_read_checked", "_read_json"):
+    for name in ("read_checked", "read_json"):
         true = getattr(sys.modules["bench.store"], name)
 
         def watched(path, true=true):
