@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import operator
@@ -228,12 +227,21 @@ class Store:
         return _parsed(self._metrics(run, evaluation))
 
     def _metrics(self, run: str, evaluation: str) -> str | None:
-        file = f"evaluations/{_checked(evaluation)}"
-        read = functools.partial(self.evaluation, run, evaluation)
+        file, checked = f"evaluations/{_checked(evaluation)}", False
+
+        def read() -> dict[str, Any] | None:
+            """The record, once; it says whether its arrays are sound too."""
+            nonlocal checked
+            if checked:
+                return {}
+            checked = True
+            return self.evaluation(run, evaluation)
+
         found = self._index.look(_checked(run), f"{file}.json", read, operator.itemgetter("metrics"))
-        sound = self._index.look(run, f"{file}.safetensors", read, lambda record: True)
+        if found is None or self._index.look(run, f"{file}.safetensors", read, bool) is not None:
+            return found
         # Arrays that are gone are no harm to a record of a version that did not count them.
-        return found if found is None or sound is not None or read() is not None else None
+        return None if read() is None else found
 
     def evaluation_arrays(self, run: str, evaluation: str) -> dict[str, np.ndarray]:
         """Raises StoreError where they do not match their record, which is set aside: running again makes both anew."""
