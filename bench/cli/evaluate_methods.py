@@ -160,8 +160,8 @@ def _checkpoint(given: Options) -> Method:
     from bench.data.tensors import normalise
     from bench.evaluation.models import Model
     from bench.evaluation.preprocessing import Preprocessing
+    from bench.scheduling.evaluate_run import load_trained
     from bench.scheduling.selection import only_run
-    from bench.scheduling.worker import load_trained
     from bench.store import Store
     from bench.training.environment import make_deterministic, pick_device
 

@@ -55,5 +55,9 @@ class Setting:
     processes: int = 1
 
 
+Send = Callable[[Event], None]
+Ask = Callable[[], str | None]
+"""Waits for the verdict after an epoch; None: go on."""
+
 OnEvent = Callable[[Event], Verdict | None]
 """Called in the parent with every event; its answer to an asking job's ``epoch`` event is the verdict."""

@@ -208,8 +208,8 @@ def baseline_interval(suite: Suite, store: Store, found: Found) -> tuple[float, 
     from bench.evaluation import bootstrap_intervals
     from bench.evaluation.embed import embed
     from bench.evaluation.templates import pair_scores
+    from bench.scheduling.evaluate_run import load_trained
     from bench.scheduling.validation import MOST_IMAGES, some_people, validation_pairs
-    from bench.scheduling.worker import load_trained
     from bench.training.split import split_identities
 
     config = store.config(found.baseline.run) or {}

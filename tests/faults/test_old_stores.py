@@ -15,10 +15,10 @@ from bench.records import SCHEMA, digest
 from bench.report.results import load_results, report_data
 from bench.report.table import build_table
 from bench.report.writers import to_csv
+from bench.scheduling.evaluate_run import load_trained
 from bench.scheduling.execute import InProcess
 from bench.scheduling.plan import make_plan
 from bench.scheduling.suite_run import run_plan
-from bench.scheduling.worker import load_trained
 from bench.store import Store
 from bench.store_plan import SCHEMA as PLAN_SCHEMA
 from bench.suite.suite import load_suite

@@ -120,7 +120,7 @@ def test_a_loss_that_is_no_number_names_its_step_and_is_not_tried_again(place):
 def test_a_long_evaluation_tells_that_it_lives(stages, tmp_path, monkeypatch):
     """So that ``hang_seconds`` need not be longer than a whole protocol takes."""
     monkeypatch.setattr("bench.evaluation.embed.BATCH", 4)
-    monkeypatch.setattr("bench.scheduling.worker.TELL_SECONDS", 0.0)
+    monkeypatch.setattr("bench.scheduling.evaluate_run.TELL_SECONDS", 0.0)
     store, told = stages.copy("trained", tmp_path / "results"), []
     assert attempt(plan_of(stages.place), store, told.append) == {}
     embedding = [event for event in told if event["kind"] == "embedding"]
