@@ -21,7 +21,9 @@ def tests(session: nox.Session) -> None:
     # Editable, because a `build/` folder left by an ordinary install would bring deleted modules back.
     session.install("-e", ".[dev]")
     with tempfile.TemporaryDirectory() as cache:
-        session.run("pytest", *session.posargs, env=quiet_environment(cache))
+        # A file's tests share what they train, so they stay together; a process a core, each with its own copy of torch.
+        parallel = ("-n", "logical", "--maxprocesses", "4", "--dist", "loadfile")
+        session.run("pytest", *parallel, *session.posargs, env=quiet_environment(cache))
 
 
 @nox.session

@@ -51,9 +51,9 @@ def test_a_run_without_memory_fails_with_its_peak_and_advice_and_the_others_go_o
     failure = results.failure(failed)
     assert failure["reason"] == "oom"
     assert failure["peak_bytes"] > 2**27
-    assert "try a smaller recipe.batch (now 16)" in failure["error"]
+    assert "try recipe.micro_batch 8" in failure["error"]
     assert len(weights(results.root)) == 1
-    assert [event["kind"] for event in events(results.run_folder(failed))] == ["failed"]
+    assert [event["kind"] for event in events(results.run_folder(failed))] == ["started", "failed"]
 
 
 def test_a_gpu_without_memory_is_out_of_memory_too(stages, tmp_path, monkeypatch):
@@ -103,7 +103,9 @@ def test_a_worker_that_is_stuck_in_a_step_is_killed_tried_again_then_failed_and_
     store = Store(place.folder / "results")
     (stuck,) = [run for run in store.run_ids() if store.failure(run)]
     assert store.failure(stuck)["reason"] == "hang"
-    assert [event["kind"] for event in events(store.run_folder(stuck))] == ["retry", "failed"]
+    assert [event["kind"] for event in events(store.run_folder(stuck))] == [
+        "started", "retry", "started", "failed",
+    ]  # fmt: skip
 
 
 def test_a_loss_that_is_no_number_names_its_step_and_is_not_tried_again(place):
