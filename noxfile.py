@@ -21,7 +21,7 @@ def tests(session: nox.Session) -> None:
     # Editable, because a `build/` folder left by an ordinary install would bring deleted modules back.
     session.install("-e", ".[dev]")
     with tempfile.TemporaryDirectory() as cache:
-        # A process a core, each with its own copy of torch; the tests of a file share what they train, so they stay together.
+        # A process a core, each with a copy of torch; the tests of a file share what they train, so they stay together.
         parallel = ("-n", "logical", "--maxprocesses", "4", "--dist", "loadfile")
         session.run("pytest", *parallel, *session.posargs, env=quiet_environment(cache))
 

@@ -3,7 +3,7 @@
     python benchmarks/scale.py
     python benchmarks/scale.py plan store --runs 2000
 
-Nothing is trained: the finished runs are made up, files as large as real ones. Each measurement is a process;
+Nothing is trained: the finished runs are made up, records as full as real ones. Each measurement is a process;
 where several are taken the median is told. Seconds are wall time, so a machine that does other work tells more.
 """
 
