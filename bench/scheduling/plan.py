@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,8 @@ class PlannedCell:
     config: dict[str, Any]
     protocols: dict[str, str]
     options: dict[str, Any]
-    ids: Seeded
-    tests: dict[str, str]
+    ids: Seeded = field(repr=False, compare=False)
+    tests: dict[str, str] = field(repr=False, compare=False)
 
     def run(self, seed: int) -> PlannedRun:
         run = self.ids.digest(seed)
