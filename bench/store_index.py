@@ -105,7 +105,7 @@ class Index:
                 with tempfile.TemporaryFile(dir=self._root) as probe:
                     self._clock = os.fstat(probe.fileno()).st_mtime_ns, time.monotonic_ns()
             except OSError:
-                return False  # nothing can be written here, an index neither
+                self._clock = 0, time.monotonic_ns()  # nothing can be written here, an index neither
         now = self._clock[0] + time.monotonic_ns() - self._clock[1]
         return now - max(found.st_mtime_ns, found.st_ctime_ns) > SETTLED_NS
 

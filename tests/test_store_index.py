@@ -82,7 +82,7 @@ def test_the_outcome_is_the_result_without_its_configuration_and_the_metrics_are
 def same_size_and_time(path):
     before = path.stat()
     content = path.read_bytes()
-    path.write_bytes(content.replace(b'"schema": 1', b'"schema": 2'))
+    path.write_bytes(content.replace(b'"schema":1', b'"schema":2'))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
 
@@ -116,6 +116,17 @@ def test_a_sound_file_in_the_place_of_another_is_read(store):
     store.write_result(run, {**result, "metrics": {"loss": 7.0}})
     assert store.outcome(run)["metrics"] == {"loss": 7.0}
     assert Store(store.root).outcome(run)["metrics"] == {"loss": 7.0}
+
+
+def test_numbers_are_remembered_to_the_last_bit(store):
+    run, evaluation = RUNS[0]["run"], "0" * 16
+    metrics = {
+        str(i): value for i, value in enumerate([0.1 + 0.2, 1 / 3, 5e-324, 1.7976931348623157e308, -0.0, 7, None])
+    }
+    store.write_evaluation(run, evaluation, {"metrics": metrics}, {})
+    for again in (store, Store(store.root)):
+        assert list(map(repr, again.metrics(run, evaluation).values())) == list(map(repr, metrics.values()))
+        again.save_index()
 
 
 def test_failures_that_come_change_and_go_are_seen(store):

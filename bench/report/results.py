@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.catalog import MARGINS
+from bench.collecting import nothing_to_collect
 from bench.records import canonical
 from bench.report.labels import terms_label
 from bench.store import Store
@@ -47,11 +48,12 @@ def load_results(store: Store, names: Sequence[str]) -> pd.DataFrame:
     Raises StoreError for a suite without a plan.
     """
     rows, metrics = [], []
-    for name in names:
-        for run in store.plan(name)["runs"]:
-            found = _metrics(store, run)
-            rows.append(_row(store, name, run, found))
-            metrics.append(_flat(found))
+    with nothing_to_collect():
+        for name in names:
+            for run in store.plan(name)["runs"]:
+                found = _metrics(store, run)
+                rows.append(_row(store, name, run, found))
+                metrics.append(_flat(found))
     store.save_index()
     frame = pd.DataFrame(rows).astype({"loss": "float64"})
     frame = pd.concat([frame, pd.DataFrame(metrics, index=frame.index, dtype="float64")], axis=1)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import gc
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from bench.catalog.third_party import packages_of
+from bench.collecting import nothing_to_collect
 from bench.data.cache import cache_root
 from bench.data.resolve import PreparedData, prepare
 from bench.errors import DataError
@@ -164,7 +163,7 @@ def make_plan(suite: Suite, *, cache: Path | None = None, tell: Tell | None = No
             prepared[key] = prepare(item.cell.data, cache=cache, tell=tell)
         check_sizes(item.cell, prepared[key])
     runs: dict[tuple[str, str], PlannedRun] = {}
-    with _nothing_to_collect():
+    with nothing_to_collect():
         for item in suite.cells:
             planned = plan_cell(item.cell, prepared[once(_data_key, item.cell.data)], item.axes, processes, once)
             for seed in suite.seeds:
@@ -176,18 +175,6 @@ def make_plan(suite: Suite, *, cache: Path | None = None, tell: Tell | None = No
     }
     notes = dict.fromkeys(note for data in prepared.values() for note in data.notes)
     return Plan(suite, tuple(runs.values()), facts, tuple(notes))
-
-
-@contextmanager
-def _nothing_to_collect() -> Iterator[None]:
-    """A plan is kept whole: looking for garbage in it, again and again while it grows, takes a fifth of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def check_sizes(cell: Cell, data: PreparedData) -> None:

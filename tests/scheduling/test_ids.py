@@ -53,6 +53,7 @@ def test_a_run_planned_by_itself_is_the_same_run(plan):
             run = planning.plan_run(item.cell, seed, DATA, item.axes)
             again[run.run] = run.record()
     assert again == {run.run: run.record() for run in plan.runs}
+    assert planning.make_plan(plan.suite) == plan
 
 
 def test_the_packages_of_an_enhancement_are_not_in_its_baselines_id(tmp_path, monkeypatch):
