@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench import store_index
@@ -108,6 +109,16 @@ def test_what_became_of_a_file_behind_its_back_is_not_hidden(store, file, how):
     assert (found[0][0], found[2][0]) == ("done", "done")
     assert path.with_name(path.name + ".broken").exists() == (how != "deleted")
     assert read_all(Store(store.root)) == found == from_files(store)
+
+
+def test_arrays_that_are_torn_behind_its_back_are_not_hidden(store):
+    run, evaluation = RUNS[1]["run"], RUNS[1]["evaluations"]["lfw"]
+    store.write_evaluation(run, evaluation, {"metrics": {"accuracy": 0.5}}, {"scores": np.zeros(9, np.float32)})
+    assert store.metrics(run, evaluation) == {"accuracy": 0.5}
+    store.save_index()
+    path = store.evaluation_folder(run) / f"{evaluation}.safetensors"
+    path.write_bytes(path.read_bytes()[:-4])
+    assert Store(store.root).metrics(run, evaluation) is None
 
 
 def test_a_sound_file_in_the_place_of_another_is_read(store):
