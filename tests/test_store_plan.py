@@ -53,7 +53,7 @@ def test_a_plan_of_an_older_version_is_read(tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "reason"),
-    [({"schema": 3}, "it has schema 3; this version reads up to 2"), ({"cells": {}}, "cannot be read")],
+    [({"schema": 3}, "has schema 3, this version reads up to 2"), ({"cells": {}}, "cannot be read")],
 )
 def test_a_plan_of_a_newer_version_or_without_its_cells_is_an_error_in_one_line(tmp_path, change, reason):
     _, text = stored(tmp_path, PLAN)

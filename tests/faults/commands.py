@@ -105,8 +105,7 @@ class Place:
         process = subprocess.Popen(
             [sys.executable, str(script), *map(str, words)], cwd=self.folder, env=environment, text=True,
             start_new_session=True,
-            # A shell that runs the tests in the background has them, and all that they start, ignore Ctrl-C.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+            preexec_fn=hears_signals,  # noqa: PLW1509
             **more,
         )  # fmt: skip
         self.started.append(process)
@@ -134,6 +133,12 @@ def events(run_folder: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (run_folder / "events.jsonl").read_text().splitlines()]
     except FileNotFoundError:
         return []
+
+
+def hears_signals() -> None:
+    """A shell that runs the tests in the background, or `nohup`, has them, and all that they start, ignore these."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def wait_for(what: Callable[[], Any], process: subprocess.Popen[str] | None = None) -> Any:

@@ -354,7 +354,8 @@ def test_without_shared_folders_a_run_gives_the_same_and_its_events_come_in_orde
     for run in expected:
         told = [event["kind"] for event in events if event["run"] == run and event["kind"] != "step"]
         assert told == ["started", "epoch", "epoch", *["evaluating", "evaluated"] * 4, "done"]
-        assert [event["kind"] for event in store.events(run)] == ["epoch", "epoch", *["evaluated"] * 4]
+        kept = ["started", "epoch", "epoch", *["evaluated"] * 4, "done"]
+        assert [event["kind"] for event in store.events(run)] == kept
     assert list(place.folder.glob("cache of node */packed/*/images.u8"))
 
 
@@ -366,7 +367,7 @@ def test_sigterm_lets_a_worker_checkpoint_even_without_shared_folders_and_the_ru
         do_asking(place, store, executor, lambda: signal.raise_signal(signal.SIGTERM))
     assert signal.getsignal(signal.SIGTERM) == before
     (begun,) = store.run_ids()
-    assert [event["kind"] for event in store.events(begun)] == ["epoch", "stopped"]
+    assert [event["kind"] for event in store.events(begun)] == ["started", "epoch", "stopped"]
     assert run_plan(place.plan(), store, command="", executor=InProcess()) == {}
     (resumed,) = [event for event in store.events(begun) if event["kind"] == "resumed"]
     assert (resumed["epoch"], resumed["step"]) == (2, 1)
@@ -375,7 +376,7 @@ def test_sigterm_lets_a_worker_checkpoint_even_without_shared_folders_and_the_ru
 
 def patient():
     """A setting whose patience a test ends when it knows that there is something to wait for."""
-    return SimpleNamespace(device="cpu", threads=1, retries=1, hang_seconds=None)
+    return SimpleNamespace(device="cpu", threads=1, retries=1, hang_seconds=None, processes=1)
 
 
 def test_a_worker_that_hangs_is_killed_and_its_run_is_tried_again(place, expected):

@@ -11,6 +11,8 @@ from bench.scheduling.signals import HANGUP, as_interrupts, held_back
 def usual():
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, HANGUP)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, HANGUP):  # `nohup` has the tests ignore it
+        signal.signal(number, signal.SIG_DFL)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

@@ -105,7 +105,8 @@ def test_on_this_machine_a_task_whose_time_is_up_goes_on_where_it_was_with_the_s
     assert everything(store) == everything(Store(place / "here"))
     stopped = [run for run in store.run_ids() if "stopped" in kinds(store, run)]
     assert len(stopped) == 1
-    assert kinds(store, stopped[0])[:4] == ["epoch", "stopped", "requeued", "resumed"]
+    told = [kind for kind in kinds(store, stopped[0]) if kind not in ("started", "retry")]
+    assert told[:4] == ["epoch", "stopped", "requeued", "resumed"]
     assert next(event for event in store.events(stopped[0]) if event["kind"] == "resumed")["step"] == 2
     assert Counter(event["kind"] for event in events)["done"] == 4
     assert [event["run"] for event in events if event["kind"] == "retry"] == stopped
