@@ -32,7 +32,18 @@ if TYPE_CHECKING:
 STEP_SECONDS = 10.0  # between two told positions within an epoch: the file is read over a network
 WATCH_SECONDS = 1.0
 
-_GOING_ON = {"started", "step", "epoch", "evaluating", "evaluated", "resumed", "warning", "stopped"}
+_GOING_ON = {
+    "started",
+    "step",
+    "epoch",
+    "evaluating",
+    "evaluated",
+    "resumed",
+    "warning",
+    "stopped",
+    "embedding",
+    "superseded",
+}
 
 
 @dataclass(frozen=True)

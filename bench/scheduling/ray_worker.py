@@ -30,7 +30,7 @@ from bench.store import Store
 
 SEND_SECONDS = 60.0
 SEND_SHARE = 0.01  # of the time at most, so that large checkpoints are sent less often
-_ENDS = ("done", "failed", "pruned", "stopped")
+_ENDS = ("done", "failed", "pruned", "stopped", "cancelled")
 
 
 @dataclass(frozen=True)

@@ -352,7 +352,8 @@ def test_without_shared_folders_a_run_gives_the_same_and_its_events_come_in_orde
     assert run_plan(place.plan(), store, command="", executor=executor, on_event=events.append) == {}
     assert outcome(store) == expected
     for run in expected:
-        told = [event["kind"] for event in events if event["run"] == run and event["kind"] != "step"]
+        passing = ("step", "embedding", "warning")  # a busy machine may say that no node has room yet
+        told = [event["kind"] for event in events if event["run"] == run and event["kind"] not in passing]
         assert told == ["started", "epoch", "epoch", *["evaluating", "evaluated"] * 4, "done"]
         kept = ["started", "epoch", "epoch", *["evaluated"] * 4, "done"]
         assert [event["kind"] for event in store.events(run)] == kept
