@@ -74,6 +74,7 @@ class _Worker:
     job: Job | None = None
     heard: float = 0.0
     hung: bool = False
+    leaving: bool = False
     started: set[str] = field(default_factory=set)
     leases: dict[str, Lease] = field(default_factory=dict)
 
@@ -149,6 +150,8 @@ class _Driver:
 
     def _give(self, worker: _Worker, job: Job) -> None:
         if not worker.results:
+            if job.same_class:
+                raise BenchError("--same-class puts earlier results aside, so every worker must see the results folder")
             job = self._leased(worker, job)
             if not job.runs:
                 return
@@ -173,6 +176,10 @@ class _Driver:
                 self._tell({"run": key, "kind": "elsewhere"})
                 continue
             worker.leases[key] = lease
+            if store.cancelled(key):
+                worker.leases.pop(key).give_back()
+                self._tell({"run": key, "kind": "cancelled"})
+                continue
             kept.append(run)
         return replace(job, runs=tuple(kept))
 
@@ -221,6 +228,8 @@ class _Driver:
             return
         if kind == "idle":
             self._let_go(worker)
+            if worker.leaving:
+                self._end(worker)
         elif kind == "broke":
             self._failed(job, event["failure"])
         elif any(not lease.held() for lease in worker.leases.values()):
@@ -238,7 +247,10 @@ class _Driver:
             if kind == "started":
                 worker.started.add(event["run"])
             answer = self._tell(event)
-            if kind == "epoch" and job.ask:
+            if not worker.leaving and any(lease.cancelled for lease in worker.leases.values()):
+                worker.leaving = True
+                worker.actor.stop.remote()  # it sends its checkpoint and takes no other job
+            elif kind == "epoch" and job.ask:
                 worker.actor.answer.remote(answer or "go on")
 
     def _let_go(self, worker: _Worker) -> None:

@@ -25,7 +25,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import DeviceError
+from bench.errors import BenchError, DeviceError
 from bench.scheduling.context import warm_context
 from bench.scheduling.failures import ReplicaFailedError, failure_of
 from bench.scheduling.slots import too_few, visible_gpus
@@ -42,7 +42,7 @@ PATIENCE = timedelta(days=1)  # processes are watched, so that no collective nee
 READY: dict[str, Any] = {}
 
 
-class ReplicaDiedError(Exception):
+class ReplicaDiedError(BenchError):
     """Another process of the run is gone, so this one can only leave; the job is to be tried again."""
 
 

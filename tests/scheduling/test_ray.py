@@ -26,6 +26,7 @@ from bench.scheduling.same_code import code_difference, code_identity
 from bench.scheduling.suite_run import make_jobs, run_plan
 from bench.store import Store
 from bench.suite.suite import load_suite
+from tests.scheduling.planned import eventually
 from tests.tiny import SUITE, write_root, write_suite
 
 ROOT = Path(__file__).parents[2]
@@ -413,6 +414,32 @@ def test_a_run_that_another_process_took_over_is_left_to_it(place):
     taken[0].give_back()
     assert events[-1] == {"run": run.run, "kind": "elsewhere"}
     assert store.result(run.run) is None
+
+
+def test_a_cancelled_run_is_stopped_or_not_begun_where_workers_see_no_mark(place):
+    store = Store(place.folder / "cancelled")
+    first, second = place.plan().runs[:2]
+    folder = store.run_folder(first.run)
+    store.cancel(second.run)
+
+    def cancel():
+        store.cancel(first.run)
+        beat = holder(folder).beat
+        eventually(lambda: holder(folder).beat > beat)
+
+    executor = place.executor(slots=1, files="sent")
+    events = do_asking(place, store, executor, cancel, make_jobs([first, second], store, ask=True))
+    ends = [(event["run"], event["kind"]) for event in events if event["kind"] in ("stopped", "cancelled", "done")]
+    assert ends == [(first.run, "stopped"), (second.run, "cancelled")]
+    assert [event["kind"] for event in store.events(first.run)] == ["started", "epoch", "stopped"]
+    assert not store.events(second.run)
+    assert store.state(first.run, []) == "cancelled"
+
+
+def test_results_are_not_put_aside_by_workers_that_do_not_see_them(place):
+    store = Store(place.folder / "superseded")
+    with pytest.raises(BenchError, match="every worker must see the results folder"):
+        run_plan(place.plan(), store, command="", executor=place.executor(files="sent"), same_class=True)
 
 
 def test_what_no_node_has_is_one_line_before_anything_starts(place):
