@@ -55,17 +55,23 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
         raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
-def remove_leftovers(folder: Path, *, alone: bool = False) -> None:
-    """Removes the temporary files, here and below, of processes that ended while they wrote.
+def is_leftover(path: Path, *, alone: bool = False) -> bool:
+    """Whether this is the temporary file of a process that ended while it wrote.
 
     A process of another machine cannot be seen to have ended; where this one is ``alone``, as the holder of a run's
-    lease is in its folder, files of other machines go too.
+    lease is in its folder, files of other machines count too.
     """
+    match = _TEMPORARY.search(path.name)
+    if match is None:
+        return False
+    return not lives(int(match["pid"])) if match["machine"] == this_machine() else alone
+
+
+def remove_leftovers(folder: Path, *, alone: bool = False) -> None:
+    """Removes what ``is_leftover``, here and below."""
     for path in folder.rglob(".*"):
-        if match := _TEMPORARY.search(path.name):
-            here = match["machine"] == this_machine()
-            if not lives(int(match["pid"])) if here else alone:
-                path.unlink(missing_ok=True)
+        if is_leftover(path, alone=alone):
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Mapping[str, Any], *, durable: bool = True) -> None:

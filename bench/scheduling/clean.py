@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.data import unused
 from bench.errors import StoreError
+from bench.records import is_leftover
 from bench.scheduling.leases import holder, newest_lease, take
 from bench.scheduling.selection import asked
 from bench.store import Store
 
-HOUR = 3600.0
+HALF_WRITTEN = "left half-written by a process that ended"
 _LONG = 1e6  # seconds: the lease is held for a moment, and must not beat into a folder that is being removed
 
 
@@ -122,8 +122,8 @@ def _of_run(store: Store, run: str) -> Iterator[Removable]:
         size = path.lstat().st_size
         if path.name.endswith(".broken"):
             yield Removable(path, "was broken and set aside", size, run)
-        elif _half_written(path):
-            yield Removable(path, "left half-written by a crash", size, run)
+        elif is_leftover(path, alone=True):  # nobody works at the run
+            yield Removable(path, HALF_WRITTEN, size, run)
         elif trained and path.parent == store.checkpoint_folder(run) and path.name.startswith("training."):
             yield Removable(path, "checkpoint of a run that is trained", size, run)
         elif path.parent == folder and path.name.startswith("lease.") and path.name != last:
@@ -133,15 +133,9 @@ def _of_run(store: Store, run: str) -> Iterator[Removable]:
 def _left_by_crashes(store: Store) -> Iterator[Removable]:
     for path in store.root.glob("runs/.*.removed"):
         yield Removable(path, "run whose removal was cut short", _size(path))
-    tops = [path for path in store.root.glob(".writable*") if path.is_file()]
-    for path in [*tops, *_files(store.root / "suites")]:
-        if _half_written(path):
-            yield Removable(path, "left half-written by a crash", path.lstat().st_size)
-
-
-def _half_written(path: Path) -> bool:
-    """Whether it is a file that ``write_bytes`` began an hour ago or more and did not name yet."""
-    return re.fullmatch(r"\..+\..+|\.writable", path.name) is not None and time.time() - path.lstat().st_mtime > HOUR
+    for path in _files(store.root / "suites"):
+        if is_leftover(path):
+            yield Removable(path, HALF_WRITTEN, path.lstat().st_size)
 
 
 def _planned(store: Store) -> set[str]:

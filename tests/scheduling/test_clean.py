@@ -1,18 +1,19 @@
 """What is of no use goes, what is of use stays, and nothing outside of the results folder is touched."""
 
 import os
-import time
 
 import pytest
 
 from bench.data.packed import is_packed
 from bench.errors import StoreError
+from bench.processes import this_machine
 from bench.scheduling.clean import find, remove
 from bench.scheduling.leases import take
 from bench.store import Store
 from tests.scheduling.planned import finish, ids, write_suite_plan
 
 RUN, OTHER = ids(2)
+DEAD = 2**22 + 1  # no process has such a number
 
 
 @pytest.fixture
@@ -24,11 +25,9 @@ def store(tmp_path):
     return store
 
 
-def put(path, old=True):
+def put(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("content")
-    if old:
-        os.utime(path, (time.time() - 7200,) * 2)
     return path
 
 
@@ -41,14 +40,14 @@ def test_only_what_is_of_no_use_is_found_and_removed(store):
     kept = [
         put(checkpoints / "backbone.safetensors"),
         put(store.checkpoint_folder(OTHER) / "training.safetensors"),
-        put(store.run_folder(OTHER) / ".result.json.new", old=False),
+        put(store.run_folder(OTHER) / f".result.json.{this_machine()}-{os.getpid()}.abcdefgh"),
     ]
     useless = {
         put(checkpoints / "training.safetensors"),
         put(checkpoints / "training.previous.safetensors"),
         put(store.evaluation_folder(RUN) / "e.json.broken"),
-        put(store.run_folder(OTHER) / ".events.jsonl.abc"),
-        put(store.root / "suites" / "one" / "report" / ".table.md.abc"),
+        put(store.run_folder(OTHER) / f".events.jsonl.{this_machine()}-{DEAD}.abcdefgh"),
+        put(store.root / "suites" / "one" / "report" / f".table.md.{this_machine()}-{DEAD}.abcdefgh"),
     }
     before = files(store.root)
     found = find(store)
