@@ -45,6 +45,7 @@ from bench.suite.suite import load_suite  # noqa: E402
 from bench.tracking import track_suite  # noqa: E402
 from bench.training import loop  # noqa: E402
 from bench.training.environment import make_deterministic  # noqa: E402
+from bench.training.split import relabel, split_identities  # noqa: E402
 from tests.made_up_store import finish_runs  # noqa: E402
 from tests.tiny import SPEC  # noqa: E402
 
@@ -79,7 +80,7 @@ def jobs_of(runs: Sequence[PlannedRun], results: Path) -> list[Job]:
     ]  # fmt: skip
 
 
-def do(jobs: Sequence[Job], warm_up: Sequence[Job], main: Serve = worker.serve, threads: int = 1) -> list[float]:
+def do(jobs: Sequence[Job], warm_up: Sequence[Job], main: Serve = worker.serve) -> list[float]:
     """Does the jobs in a worker for each job to warm up with. Returns when each was asked for, and the end."""
     asked: list[float] = []
     ended = [0.0]
@@ -97,7 +98,7 @@ def do(jobs: Sequence[Job], warm_up: Sequence[Job], main: Serve = worker.serve, 
         if event["kind"] == "done":
             ended[0] = time.perf_counter()
 
-    slots = make_slots("cpu", threads=threads, most=len(warm_up), gpus=[])
+    slots = make_slots("cpu", most=len(warm_up), gpus=[])
     LocalProcesses(slots, main=main).run(all_jobs(), hear)
     return [*asked, ended[0]]
 
@@ -117,7 +118,7 @@ def serve_records(connection: Connection, device: str, mask: str | None) -> None
     _serve_with(connection, device, mask, _records)
 
 
-def _records(run: dict[str, Any], store: Store, cache: Path, device: str, send: Callable[..., None], *_: Any) -> None:
+def _records(run: dict[str, Any], job: Job, store: Store, device: str, send: Callable[..., None], *_: Any) -> None:
     key = run["run"]
     store.clear_failure(key)
     send({"kind": "started"})
@@ -163,9 +164,9 @@ def serve_bare(connection: Connection, device: str, mask: str | None) -> None:
             config = run["config"]
             make_deterministic(threads=config["recipe"]["threads"], deterministic=config["recipe"]["deterministic"])
             images = open_packed(Path(job.cache), config["train"]["digest"])
-            rows, _ = loop.split_identities(images.labels, None)
+            rows, _ = split_identities(images.labels, None)
             loop.Training(
-                config, images, rows, loop.relabel(images.labels[rows]),
+                config, images, rows, relabel(images.labels[rows]),
                 device=torch.device("cpu"), checkpoint=Path(job.results) / "none", tell=lambda event: None,
             ).run()  # fmt: skip
         note(job, time.process_time() - begun)
@@ -276,7 +277,7 @@ def part_cores(folder: Path, rounds: int, seconds: float) -> list[Row]:
                 for i in range(slots)
                 for job in jobs_of(warm if threads == 1 else warm_two, folder / f"w{name}{number}{i}")
             ]
-            times = do(jobs_of(runs, places[name]), first, threads=threads)
+            times = do(jobs_of(runs, places[name]), first)
             took[name].append(times[-1] - times[0])
         weights = [
             {run.run: (Store(places[name]).result(run.run) or {})["weights_sha256"] for run in single}
