@@ -186,7 +186,7 @@ class Store:
         """``done`` (trained, and every one of these evaluations there), ``cancelled``, ``failed``, ``to evaluate``,
         ``started`` or ``to train``. A failure of somebody else's evaluation does not undo what is done."""
         trained = self._outcome(run) is not None
-        if trained and all(self._metrics(run, key) is not None for key in evaluations):
+        if trained and all(self._metrics(run, key, with_arrays=True) is not None for key in evaluations):
             return "done"
         if self.cancelled(run):
             return "cancelled"
@@ -226,7 +226,9 @@ class Store:
         """The metrics of an evaluation by way of the index: for many runs."""
         return _parsed(self._metrics(run, evaluation))
 
-    def _metrics(self, run: str, evaluation: str) -> str | None:
+    def _metrics(self, run: str, evaluation: str, *, with_arrays: bool = False) -> str | None:
+        """JSON of the metrics, or None; ``with_arrays``: None too where the arrays have changed since they were seen to
+        be as the record says."""
         file, seen = f"evaluations/{_checked(evaluation)}", list[dict[str, Any] | None]()
 
         def read() -> dict[str, Any] | None:
@@ -236,7 +238,9 @@ class Store:
             return seen[0]
 
         found = self._index.look(_checked(run), f"{file}.json", read, operator.itemgetter("metrics"))
-        if found is None or self._index.look(run, f"{file}.safetensors", read, bool) is not None:
+        if found is None or not (seen or with_arrays):
+            return found
+        if self._index.look(run, f"{file}.safetensors", read, bool) is not None:
             return found
         # Arrays that are gone are no harm to a record of a version that did not count them.
         return None if read() is None else found

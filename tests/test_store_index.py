@@ -114,11 +114,11 @@ def test_what_became_of_a_file_behind_its_back_is_not_hidden(store, file, how):
 def test_arrays_that_are_torn_behind_its_back_are_not_hidden(store):
     run, evaluation = RUNS[1]["run"], RUNS[1]["evaluations"]["lfw"]
     store.write_evaluation(run, evaluation, {"metrics": {"accuracy": 0.5}}, {"scores": np.zeros(9, np.float32)})
-    assert store.metrics(run, evaluation) == {"accuracy": 0.5}
+    assert store.state(run, [evaluation]) == "done"
     store.save_index()
     path = store.evaluation_folder(run) / f"{evaluation}.safetensors"
     path.write_bytes(path.read_bytes()[:-4])
-    assert Store(store.root).metrics(run, evaluation) is None
+    assert Store(store.root).state(run, [evaluation]) == "to evaluate"
 
 
 def test_a_sound_file_in_the_place_of_another_is_read(store):

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.catalog import MARGINS
+from bench.collecting import nothing_to_collect
 from bench.errors import Mistake, SuiteError, nearest, unknown_name
 from bench.suite import grid as grids
 from bench.suite.base import Named
@@ -105,7 +106,8 @@ class _Loader:
         if len(set(seeds)) < len(seeds):
             self.wrong(("seeds",), f"a seed is given twice: {seeds}")
         blocks = {k: self._block(k, value.get(k, {}), {}) for k in SUITE_BLOCKS if k != "search" or k in value}
-        cells = self._cells(value)
+        with nothing_to_collect():
+            cells = self._cells(value)
         if blocks["report"] is not None and cells:
             self._columns_measured(blocks["report"], cells)
         if blocks["executor"] is not None:
