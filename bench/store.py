@@ -308,6 +308,20 @@ class Store:
         except StoreError:
             return None  # torn: as if it were not there
 
+    def write_search(self, name: str, record: Mapping[str, Any]) -> None:
+        """What a search of the suite tried and found, whole or not at all."""
+        write_json(self.suite_folder(name) / "search.json", record)
+
+    def search(self, name: str) -> dict[str, Any] | None:
+        """What was tried and found, or None for a suite that was not searched."""
+        path = self.suite_folder(name) / "search.json"
+        if not path.is_file():
+            return None
+        try:
+            return read_json(path)
+        except ValueError as error:
+            raise StoreError(f"{path}: cannot be read ({error}); `bench search` writes it anew") from None
+
     def plans(self) -> Iterator[dict[str, Any]]:
         return (self.plan(name) for name in self.suite_names())
 

@@ -15,7 +15,10 @@ from bench.cli.data import data_app
 from bench.cli.evaluate import evaluate
 from bench.cli.options import AsJson, Inline, Overrides, Results, SuiteFile, Track
 from bench.cli.outcome import command_line, finish, write_reports
+from bench.cli.report import report
 from bench.cli.runs import add_commands
+from bench.cli.search import search
+from bench.cli.track import track
 from bench.errors import BenchError
 from bench.scheduling.signals import as_interrupts
 
@@ -99,26 +102,8 @@ def plan(
 
 
 add_commands(app)
-
-
-@app.command()
-def report(
-    suites: Annotated[list[str] | None, typer.Argument(help="suite names; none: all, and an index page")] = None,
-    results: Results = Path("results"),
-) -> None:
-    """Write tables, figures and the page, and print the table."""
-    from bench.scheduling.selection import suite_name
-    from bench.store import Store
-
-    store = Store(results)
-    names = [suite_name(name) for name in suites or []] or store.suite_names()
-    if not names:
-        raise BenchError(f"{results}: no suite has run here; see `bench run SUITE`")
-    write_reports(store, names)
-    if not suites:
-        from bench.report.write import write_index
-
-        out.print(f"index: {write_index(store)}")
+for command in (report, search, track):
+    app.command()(command)
 
 
 @app.command("list")
@@ -184,56 +169,6 @@ def schema() -> None:
     from bench.suite.blocks import json_schema
 
     sys.stdout.write(json.dumps(json_schema(), indent=1) + "\n")
-
-
-@app.command()
-def track(
-    suite: Annotated[str, typer.Argument(help="name of a suite that has run")],
-    results: Results = Path("results"),
-    uri: Annotated[str | None, typer.Option(help="MLflow tracking URI; none: results/mlflow.db")] = None,
-) -> None:
-    """Mirror a suite to MLflow again; what is there already is not added twice."""
-    from bench.scheduling.selection import suite_name
-    from bench.store import Store
-    from bench.tracking import track_suite
-
-    done = track_suite(Store(results), suite_name(suite), uri=uri)
-    out.print(f"MLflow: {done.new} new, {done.updated} updated, {done.skipped} unchanged")
-
-
-@app.command()
-def search(
-    suite: SuiteFile,
-    trials: Annotated[int | None, typer.Option(min=1, help="trials in total; asking for more goes on")] = None,
-    overrides: Overrides = None,
-    results: Results = Path("results"),
-    track: Track = True,
-) -> None:
-    """Search the enhancement strength on validation identities, then retrain the best beside strength 0."""
-    from bench.cli.live import Live
-    from bench.scheduling.suite_run import run_plan
-    from bench.search import strength
-    from bench.store import Store
-    from bench.suite.suite import load_suite
-
-    loaded = load_suite(suite, overrides or [])
-    _, block = strength.checked(loaded)
-    store = Store(results)
-    store.check_writable()
-    with Live(err) as live:
-        found = strength.search(loaded, store, trials=trials, tell=live.preparing, on_event=live.event)
-        final = strength.final_plan(loaded, found, tell=live.preparing)
-        failed = run_plan(final, store, command=command_line(), on_event=live.event, begin=live.begin)
-    interval = strength.baseline_interval(loaded, store, found)
-    path, text = strength.write_found(loaded, store, found, interval)
-    figure = path.with_name("strength_against_validation.png")
-    strength.draw_found(found, interval, block, figure)
-    trials_of = strength.trials_plan(loaded, found)
-    store.write_plan(trials_of.suite.name, trials_of.record(command_line()))
-    print_rows(strength.values(found), False, title="trials, scored on validation identities")
-    write_reports(store, [loaded.name])
-    out.print(f"{text}\nsearch: {path}, {figure}", markup=False)
-    finish(store, [trials_of.suite.name, loaded.name], track, failed)
 
 
 def main() -> None:

@@ -19,11 +19,13 @@ DONE, FAILED, CANCELLED, MISSING = "done", "failed", "cancelled", "missing"
 
 @dataclass(frozen=True)
 class ReportData:
-    """What a figure or table of one suite is made from: its rows, its plan, and the store for scores and angles."""
+    """What a figure or table of one suite is made from: its rows, its plan, the store for scores and angles, and what a
+    search of it tried and found (as ``search.json`` has it)."""
 
     frame: pd.DataFrame
     plan: Mapping[str, Any]
     store: Store
+    search: Mapping[str, Any] | None = None
 
     @property
     def done(self) -> pd.DataFrame:
@@ -61,7 +63,7 @@ def load_results(store: Store, names: Sequence[str]) -> pd.DataFrame:
 
 
 def report_data(store: Store, name: str) -> ReportData:
-    return ReportData(load_results(store, [name]), store.plan(name), store)
+    return ReportData(load_results(store, [name]), store.plan(name), store, store.search(name))
 
 
 def execution_classes(frame: pd.DataFrame) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.catalog import FIGURES
 from bench.records import digest, write_bytes, write_json
-from bench.report.figures._plot import style
+from bench.report.figures._plot import Drawing, style
 from bench.report.page import DrawnFigure, count_runs, render_index, render_page
 from bench.report.results import ReportData, load_results, report_data
 from bench.report.table import Table, build_table
@@ -76,9 +76,10 @@ def draw_figures(data: ReportData) -> list[DrawnFigure]:
     drawn = []
     with style():
         for spec in FIGURES:
-            figure = spec.function(data)
-            if figure is None:
+            made = spec.function(data)
+            if made is None:
                 continue
+            figure = made.figure if isinstance(made, Drawing) else made
             png, pdf = io.BytesIO(), io.BytesIO()
             figure.savefig(png, format="png", dpi=PNG_DPI, metadata={"Software": None})
             figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from bench.report.labels import axis_label
@@ -41,6 +42,14 @@ _RC: Any = {
     "pdf.fonttype": 42,
     "figure.constrained_layout.use": True,
 }
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure and the numbers it shows, in long form: one row a mark, columns that say what and how much."""
+
+    figure: Figure
+    data: pd.DataFrame
 
 
 @contextmanager
