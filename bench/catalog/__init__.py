@@ -68,9 +68,9 @@ EXECUTORS = Registry(
 FIGURES = Registry(
     "figure",
     "bench.report.figures",
-    """``function(results: ReportData) -> Drawing | None``. Trait ``reads``: what it needs beside rows and plan: patterns
-    of measured columns ("*.accuracy"), "events", "evaluations" (records and arrays), "search". It sees no other
-    columns, and is drawn again only where one of these has changed; without the trait it sees all.""",
+    """``function(results: ReportData) -> Drawing | None``. Trait ``reads``: what it needs beside rows and plan:
+    patterns of measured columns ("*.accuracy"), "events", "evaluations" (records and arrays), "search". It sees no
+    other columns, and is drawn again only where one of these has changed; without the trait it sees all.""",
 )
 
 REGISTRIES = {

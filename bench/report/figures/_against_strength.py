@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.catalog.metrics import metric
 from bench.report.figures import _plot
@@ -32,7 +32,7 @@ def against_strength(data: ReportData, columns: Sequence[str]) -> _plot.Drawing 
     if not columns or len(values) < 2:
         return None
     panels, notes = bounded(_plot.panels(data), len(columns))
-    looks = {
+    looks: dict[str, dict[str, Any]] = {
         name: {"color": colour, "marker": _plot.MARKERS[i % len(_plot.MARKERS)], "linestyle": _plot.LINESTYLES[i % 4]}
         for i, (name, colour) in enumerate(_plot.backbone_colours(names).items())
     }
@@ -61,7 +61,7 @@ def against_strength(data: ReportData, columns: Sequence[str]) -> _plot.Drawing 
 
 
 def _panel(
-    ax: Axes, seeds: pd.DataFrame, mean: pd.DataFrame, looks: dict[str, dict[str, str]], *, points: bool
+    ax: Axes, seeds: pd.DataFrame, mean: pd.DataFrame, looks: dict[str, dict[str, Any]], *, points: bool
 ) -> None:
     """Every seed a point where there are few, the mean a line, its interval a band; one line a backbone."""
     for name, look in looks.items():

@@ -21,24 +21,30 @@ ACROSS = 3
 """Protocols side by side; further ones go on below."""
 
 
-def dot_grid(columns: Sequence[str], labels: Sequence[str], xlabel: str) -> tuple[Figure, list[Axes]]:
-    """A figure with a panel a column, and a row a label from top to bottom in each."""
+def dot_grid(
+    columns: Sequence[str], labels: Sequence[str], xlabel: str, *, one_scale: bool
+) -> tuple[Figure, list[Axes]]:
+    """A figure with a panel a column, and a row a label from top to bottom in each; ``one_scale``: for all panels."""
+    from matplotlib.figure import Figure
+
     across = min(len(columns), ACROSS)
     down = -(-len(columns) // across)
-    figure, placed = _plot.grid(down, across, row_height=0.45 + 0.15 * len(labels), share="all")
+    figure = Figure(figsize=(_plot.width(across), 0.5 + down * (0.5 + 0.15 * len(labels))))
+    placed = figure.subplots(down, across, squeeze=False, sharex="all" if one_scale else False, sharey="all")
     axes = list(placed.flat)
     for ax in axes[len(columns) :]:
         ax.remove()
-    for at, (ax, title) in enumerate(zip(axes, columns, strict=False)):
-        ax.set_title(title)
+    axes = axes[: len(columns)]
+    for at, (ax, title) in enumerate(zip(axes, columns, strict=True)):
+        ax.set_title(_plot.short(title, 30))
         ax.tick_params(axis="y", length=0, labelleft=at % across == 0)
-        ax.tick_params(axis="x", labelbottom=at + across >= len(columns))
+        ax.tick_params(axis="x", labelbottom=not one_scale or at + across >= len(columns))
         ax.spines["left"].set_visible(False)
-    room = 30 if figure.get_figwidth() < _plot.PAGE_WIDTH else 46
+    room = 24 if across == 1 else 46
     axes[0].set_yticks(range(len(labels)), [_plot.short(label, room) for label in labels])
     axes[0].set_ylim(len(labels) - 0.4, -0.6)
     figure.supxlabel(xlabel, fontsize=8)
-    return figure, axes[: len(columns)]
+    return figure, axes
 
 
 def dots(ax: Axes, places: Iterable[int], values: np.ndarray, low: np.ndarray, high: np.ndarray, **look: Any) -> None:

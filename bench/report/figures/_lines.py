@@ -18,6 +18,8 @@ MOST_LINES = 10
 """Rows in a panel, where no strength tells them apart."""
 FEW_LINES = 4
 """In a panel, up to which each has its interval as a band; of more, only those without enhancement."""
+BAND_SEEDS = 3
+"""With two, an interval is twelve times as long as the seeds are apart, and a band hides the lines."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,18 @@ class Lines:
     panels: dict[str, list[Line]]
     handles: list[Line2D]
     notes: list[str]
+    by_strength: bool
 
     def has_band(self, line: Line) -> bool:
-        return len(self.panels[line.panel]) <= FEW_LINES or line.strength == 0
+        chosen = len(self.panels[line.panel]) <= FEW_LINES or (self.by_strength and line.strength == 0)
+        return chosen and len(line.runs) >= BAND_SEEDS
+
+    @property
+    def bands(self) -> list[str]:
+        """What is said of them."""
+        has_band = {self.has_band(line) for part in self.panels.values() for line in part}
+        only = ", not drawn for every line" if len(has_band) > 1 else ""
+        return [f"bands: 95 % interval over seeds{only}"] if True in has_band else []
 
 
 def lines(data: ReportData, rows: int) -> Lines:
@@ -97,7 +108,7 @@ def _by_strength(data: ReportData, found: list[tuple[str, pd.DataFrame]], rows: 
         for title, part in found
     }  # fmt: skip
     notes += _plot.left_out(len(shown), len(every), "strengths")
-    return Lines(panels, _plot.strength_and_backbone_handles(shown, names), notes)
+    return Lines(panels, _plot.strength_and_backbone_handles(shown, names), notes, by_strength=True)
 
 
 def _by_margin(data: ReportData, found: list[tuple[str, pd.DataFrame]], rows: int) -> Lines:
@@ -117,4 +128,4 @@ def _by_margin(data: ReportData, found: list[tuple[str, pd.DataFrame]], rows: in
             runs = part[part["backbone"] == name]
             if len(runs):
                 panels[name].append(Line(name, label, name, float(runs["strength"].iloc[0]), runs, look))
-    return Lines(panels, handles, notes)
+    return Lines(panels, handles, notes, by_strength=False)

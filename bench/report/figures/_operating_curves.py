@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench.report.figures import _plot
 from bench.report.figures._lines import Line, lines
@@ -66,10 +66,7 @@ def operating_curves(data: ReportData, rate: Literal["tar", "frr"]) -> _plot.Dra
         for ax in axes[row]:
             _axes(ax, min(curve.impostors for curve in found), min(curve.genuine for curve in found), rate)
     resolved = "dotted: one impostor pair" + (", one genuine pair" if rate == "frr" else "")
-    banded = "band: 95 % interval over seeds"
-    if any(not drawn.has_band(line) for part in drawn.panels.values() for line in part):
-        banded += ", at λ = 0 only"
-    _plot.legend(figure, drawn.handles, "; ".join([resolved, banded, *drawn.notes]))
+    _plot.legend(figure, drawn.handles, "; ".join([resolved, *drawn.bands, *drawn.notes]))
     order = ["protocol", "panel", "line", "backbone", "strength", "far", rate, "low", "high"]
     return _plot.Drawing(figure, pd.concat(tables)[[*order, "seeds", "impostors", "genuine"]])
 
@@ -121,7 +118,7 @@ def _draw(ax: Axes, table: pd.DataFrame, curve: Curve, *, band: bool) -> None:
 
 
 def _axes(ax: Axes, impostors: int, genuine: int, rate: str) -> None:
-    limit = {"color": "0.35", "linestyle": (0, (1, 2)), "linewidth": 0.8, "zorder": 1}
+    limit: dict[str, Any] = {"color": "0.35", "linestyle": (0, (1, 2)), "linewidth": 0.8, "zorder": 1}
     ax.set_xscale("log")
     _plot.log_axis(ax.xaxis)
     ax.axvline(1 / impostors, **limit)

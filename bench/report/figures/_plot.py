@@ -38,7 +38,7 @@ MOST_POINTS = 12
 """Strengths up to which every seed is a point of its own."""
 MARKERS = ("o", "s", "^", "D", "v", "P")
 COLOURS = ("#0072B2", "#E69F00", "#000000", "#009E73", "#56B4E9", "#D55E00", "#CC79A7")
-"""Okabe and Ito's, without the yellow that is too pale on white; in an order in which neighbours differ in lightness."""
+"""Okabe and Ito's, without the yellow that is too pale on white; ordered so that neighbours differ in lightness."""
 _RC: Any = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -198,14 +198,21 @@ def strength_axis(ax: Axes, values: Sequence[float]) -> None:
     pad = 0.06 * (high - low)
     ends = ax.get_xaxis().get_transform().inverted().transform([low - pad, high + pad])
     ax.set_xlim(float(ends[0]), float(ends[1]))
-    shown = values if len(values) <= 6 else [*values[:1], *positive[:: -(-len(positive) // 5)]]
+    shown = values if len(values) <= 6 else [*values[: values[0] == 0], *_round(positive)]
     ax.xaxis.set_major_locator(FixedLocator(list(shown)))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xticklabels([f"{value:g}" for value in shown])
+    ax.set_xticklabels([f"{value:.3g}" for value in shown])
     if 0 in values:
         half = ax.get_xaxis().get_transform().inverted().transform([low + 0.5 * (_first(ax, positive) - low)])[0]
         look: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "ha": "center", "va": "center", "zorder": 5}
         ax.text(float(half), 0.0, "//", fontsize=7, clip_on=False, **look)
+
+
+def _round(positive: Sequence[float]) -> list[float]:
+    """A few ticks for many strengths: powers of ten, or where these are too few, some of the strengths."""
+    first, last = math.ceil(math.log10(min(positive)) - 1e-9), math.floor(math.log10(max(positive)) + 1e-9)
+    decades = [10.0**power for power in range(first, last + 1)]
+    return decades[:: -(-len(decades) // 4)] if len(decades) > 2 else some(positive, 4)
 
 
 def _first(ax: Axes, positive: Sequence[float]) -> float:
@@ -214,13 +221,13 @@ def _first(ax: Axes, positive: Sequence[float]) -> float:
 
 def log_axis(axis: Axis) -> None:
     """Logarithmic, with decades written as tables write rates (1e-3), and no others."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axis.set_major_locator(LogLocator(numticks=7))
     axis.set_major_formatter(
         FuncFormatter(lambda value, _: f"{value:g}" if value >= 0.01 else f"1e{math.log10(value):.0f}")
     )
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_locator(NullLocator())  # minor ticks take most of the time of drawing a curve
 
 
 def legend(figure: Figure, handles: Sequence[Any], title: str = "") -> None:

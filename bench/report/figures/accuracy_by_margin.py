@@ -33,7 +33,7 @@ def draw(results: ReportData) -> _plot.Drawing | None:
     cells = every[:MOST_ROWS]
     labels = dict(zip(cells, row_labels(results, cells), strict=True))
     notes = ["accuracy (%); crosses: seeds"]
-    figure, axes = dot_grid([protocol_label(p) for p in names], list(labels.values()), "")
+    figure, axes = dot_grid([protocol_label(p) for p in names], list(labels.values()), "", one_scale=False)
     rows, tables = done[done["cell"].isin(cells)], []
     cut = False
     for ax, (protocol, column) in zip(axes, names.items(), strict=True):

@@ -39,9 +39,8 @@ def draw(results: ReportData) -> _plot.Drawing | None:
     cells, notes = _chosen(found)
     labels = dict(zip(cells, row_labels(results, cells), strict=True))
     protocols = list(dict.fromkeys(found["protocol"]))
-    figure, axes = dot_grid([protocol_label(p) for p in protocols], list(labels.values()), "")
+    figure, axes = dot_grid([protocol_label(p) for p in protocols], list(labels.values()), "", one_scale=True)
     shown = found[found["cell"].isin(cells)]
-    cut = False
     for ax, protocol in zip(axes, protocols, strict=True):
         part = shown[shown["protocol"] == protocol].set_index("cell")
         places = np.array([cells.index(cell) for cell in part.index])
@@ -56,8 +55,8 @@ def draw(results: ReportData) -> _plot.Drawing | None:
     notes += ["intervals that leave a panel are cut"] if cut else []
     unit = "effect on accuracy (percentage points); filled: p < 0.05 (Holm)"
     figure.supxlabel("\n".join([unit, *(["; ".join(notes)] if notes else [])]), fontsize=7)
-    columns = ["row", "backbone", "margin", "strength", *(name for name in found if name not in told)]
-    return _plot.Drawing(figure, shown.assign(row=shown["cell"].map(labels))[columns])
+    order = ["row", "backbone", "margin", "strength", *(name for name in found if name not in told)]
+    return _plot.Drawing(figure, shown.assign(row=shown["cell"].map(labels))[order])
 
 
 def _chosen(found: pd.DataFrame) -> tuple[list[str], list[str]]:

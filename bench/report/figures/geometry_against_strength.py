@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @FIGURES.register(
     "geometry_against_strength",
-    summary="Isotropy and compactness against strength λ, training and first protocol, mean over seeds with its 95 % interval",
+    summary="Isotropy and compactness against strength λ, training and first protocol, mean with its 95 % interval",
     source="this project; the claim measured is arXiv 2107.03352's",
     reads=("*.isotropy", "*.compactness_deg"),
 )

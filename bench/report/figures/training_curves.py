@@ -56,8 +56,7 @@ def draw(results: ReportData) -> _plot.Drawing | None:
         tables.append(mean.assign(**line.told))
     for ax in axes.flat:
         ax.xaxis.get_major_locator().set_params(integer=True)
-    bands = "" if all(map(drawn.has_band, every)) else "band: 95 % interval over seeds, at λ = 0 only"
-    _plot.legend(figure, drawn.handles, "; ".join(filter(None, [bands, *drawn.notes])))
+    _plot.legend(figure, drawn.handles, "; ".join([*drawn.bands, *drawn.notes]))
     data = pd.concat(tables).assign(quantity=lambda table: table["quantity"].str.replace("\n", " "))
     return _plot.Drawing(figure, data[["quantity", *every[0].told, "epoch", "mean", "low", "high", "seeds"]])
 
