@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from fabricated import fabricate
 
-from bench.catalog import Registry
+from bench.catalog import FIGURES, Registry
 from bench.report import drawing, drawing_keys
 from bench.report.drawing import Drawn, draw_figures
 from bench.report.drawing_processes import in_processes
@@ -155,7 +155,8 @@ def draw(results):
         return drawing_keys.code_of("plugin.figure") != before
 
     assert [name for name in files if changed(name)] == ["helper", "figure"]
-    assert drawing_keys.code_of("bench.report.figures.roc") != drawing_keys.code_of("bench.report.figures.det")
+    codes = {drawing_keys.code_of(spec.module) for spec in FIGURES}
+    assert len(codes) == len(FIGURES.names())
 
 
 def length_or_death(name: str, by: int) -> int:
