@@ -23,8 +23,6 @@ from bench.report.results import ReportData
 from bench.store import Store
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from bench.report.figures._plot import Drawing
 
 PNG_DPI = 180
@@ -91,27 +89,21 @@ def files_of(spec: Spec, drawing: Drawing, stamp: Mapping[str, str], dpi: float 
     """PNG, PDF and CSV, without dates or versions in them."""
     import warnings
 
+    import matplotlib as mpl
+
     figure, png, pdf = drawing.figure, io.BytesIO(), io.BytesIO()
     keywords = "; ".join(f"{key}: {value}" for key, value in stamp.items())
     told: dict[str, Any] = {"CreationDate": None, "Creator": None, "Producer": None, "Title": spec.name}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), mpl.rc_context({"figure.constrained_layout.use": False}):
         warnings.filterwarnings("ignore", "Glyph")  # a name in a script that the font lacks shows boxes
-        lay_out(figure)
+        # Laid out once, for all files: that takes longer than drawing, and each way of saving would do it anew.
+        if (engine := figure.get_layout_engine()) is not None:
+            engine.execute(figure)
+        figure.set_layout_engine(None)
         figure.savefig(png, format="png", dpi=dpi, metadata={"Software": None, "Title": spec.name, **stamp})
         figure.savefig(pdf, format="pdf", metadata={**told, **({"Keywords": keywords} if keywords else {})})
     csv = drawing.data.to_csv(index=False, lineterminator="\n", float_format="%.10g")
     return {"png": png.getvalue(), "pdf": pdf.getvalue(), "csv": csv.encode()}
-
-
-def lay_out(figure: Figure) -> None:
-    """Once, for all files: it takes longer than drawing, and each way of saving would do it anew."""
-    import matplotlib as mpl
-
-    engine = figure.get_layout_engine()
-    if engine is not None:
-        engine.execute(figure)
-    with mpl.rc_context({"figure.constrained_layout.use": False}):
-        figure.set_layout_engine(None)
 
 
 def _kept(folder: Path, keys: Mapping[str, str]) -> dict[str, Files]:
