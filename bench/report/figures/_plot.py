@@ -230,6 +230,11 @@ def log_axis(axis: Axis) -> None:
     axis.set_minor_locator(NullLocator())  # minor ticks take most of the time of drawing a curve
 
 
+def folded(text: str, figure: Figure) -> str:
+    """On as many lines as text of 7 pt takes at the figure's width."""
+    return textwrap.fill(text, int(figure.get_figwidth() * 72 / 4.1))
+
+
 def legend(figure: Figure, handles: Sequence[Any], title: str = "") -> None:
     """One legend below the panels, where it covers no data; ``title``: what it says above, such as what is left out."""
     labels = [short(str(handle.get_label()), 40) for handle in handles]
@@ -238,7 +243,7 @@ def legend(figure: Figure, handles: Sequence[Any], title: str = "") -> None:
     fits = max(1, int(figure.get_figwidth() * 72 / (34 + 3.9 * longest)))
     figure.legend(
         handles=list(handles), labels=labels, loc="outside lower center", ncol=max(1, min(len(labels), across, fits)),
-        frameon=False, title=title or None, title_fontsize=7, handlelength=2.6, columnspacing=1.2,
+        frameon=False, title=folded(title, figure) or None, title_fontsize=7, handlelength=2.6, columnspacing=1.2,
     )  # fmt: skip
 
 

@@ -48,7 +48,7 @@ def draw(results: ReportData) -> _plot.Drawing | None:
         cut |= limits(ax, seeds["value"].to_numpy(), low, high, zero=False)
         tables += [t.assign(protocol=protocol, shown=kind) for t, kind in ((mean, "mean"), (seeds, "seed"))]
     notes += _plot.left_out(len(cells), len(every), "rows") + (["intervals that leave a panel are cut"] if cut else [])
-    figure.supxlabel("; ".join(notes), fontsize=7)
+    figure.supxlabel(_plot.folded("; ".join(notes), figure), fontsize=7)
     data = pd.concat(tables)
     order = ["protocol", "row", "cell", "backbone", "margin", "shown", "seed", "value", "low", "high", "seeds"]
     return _plot.Drawing(

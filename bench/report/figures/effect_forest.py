@@ -54,7 +54,7 @@ def draw(results: ReportData) -> _plot.Drawing | None:
     cut = limits(axes[0], *every, zero=True)
     notes += ["intervals that leave a panel are cut"] if cut else []
     unit = "effect on accuracy (percentage points); filled: p < 0.05 (Holm)"
-    figure.supxlabel("\n".join([unit, *(["; ".join(notes)] if notes else [])]), fontsize=7)
+    figure.supxlabel(_plot.folded("; ".join([unit, *notes]), figure), fontsize=7)
     order = ["row", "backbone", "margin", "strength", *(name for name in found if name not in told)]
     return _plot.Drawing(figure, shown.assign(row=shown["cell"].map(labels))[order])
 
