@@ -18,14 +18,15 @@ from bench.store import Store
 EDGES = [2.5 * i for i in range(73)]
 
 
-def finish_runs(store: Store, runs: Iterable[Mapping[str, Any]], epochs: int = 2) -> None:
-    """Makes the planned runs done: configuration, events, result, and a record with arrays for every evaluation."""
+def finish_runs(store: Store, runs: Iterable[Mapping[str, Any]], epochs: int = 2, pairs: int = 200) -> None:
+    """Makes the planned runs done: configuration, events, result, and a record with arrays for every evaluation, of so
+    many pairs."""
     for run in runs:
         folder = store.run_folder(run["run"])
         (folder / "evaluations").mkdir(parents=True, exist_ok=True)
         quality = int(run["run"][:4], 16) / 16**4
         for protocol, evaluation in run["evaluations"].items():
-            (folder / "evaluations" / f"{evaluation}.safetensors").write_bytes(_arrays())
+            (folder / "evaluations" / f"{evaluation}.safetensors").write_bytes(_arrays(pairs))
             _write(folder / "evaluations" / f"{evaluation}.json", {**_evaluation(run["run"], protocol, quality)})
         (folder / "config.json").write_text(json.dumps(run["config"], sort_keys=True))
         (folder / "events.jsonl").write_text(
@@ -40,9 +41,9 @@ def _write(path: Path, body: dict[str, Any]) -> None:
 
 
 @cache
-def _arrays() -> bytes:
-    scores = np.linspace(-1, 1, 200, dtype=np.float32)
-    return save({"scores": scores, "same": (np.arange(200) % 3 < scores + 1).astype(np.uint8)})
+def _arrays(pairs: int) -> bytes:
+    scores = np.linspace(-1, 1, pairs, dtype=np.float32)
+    return save({"scores": scores, "same": (np.arange(pairs) % 3 < scores + 1).astype(np.uint8)})
 
 
 def _evaluation(run: str, protocol: str, quality: float) -> dict[str, Any]:

@@ -65,7 +65,13 @@ EXECUTORS = Registry(
     "bench.scheduling.executors",
     "``function(setting: Setting, *, options) -> Executor``: where runs go; which changes none of their bits.",
 )
-FIGURES = Registry("figure", "bench.report.figures", "``function(results: ReportData) -> Figure | None``.")
+FIGURES = Registry(
+    "figure",
+    "bench.report.figures",
+    """``function(results: ReportData) -> Drawing | None``. Trait ``reads``: what it needs beside rows and plan:
+    patterns of measured columns ("*.accuracy"), "events", "evaluations" (records and arrays), "search". It sees no
+    other columns, and is drawn again only where one of these has changed; without the trait it sees all.""",
+)
 
 REGISTRIES = {
     r.kind: r for r in (MARGINS, GATES, PROFILES, TERMS, BACKBONES, FORMATS, AUGMENTATIONS, EXECUTORS, FIGURES)

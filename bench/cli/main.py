@@ -111,14 +111,14 @@ def list_(
     what: Annotated[
         str,
         typer.Argument(
-            help="margins, enhancements, terms, backbones, protocols, formats, facts, augmentations, executors"
+            help="margins, enhancements, terms, backbones, protocols, formats, facts, augmentations, executors, figures"
         ),
     ],
     pattern: Annotated[str, typer.Argument(help="only names that hold this text; shows timm's too")] = "",
     as_json: AsJson = False,
 ) -> None:
     """List what is registered, with options, units and defaults."""
-    from bench.catalog import AUGMENTATIONS, BACKBONES, EXECUTORS, FORMATS, GATES, MARGINS, PROFILES, TERMS
+    from bench.catalog import AUGMENTATIONS, BACKBONES, EXECUTORS, FIGURES, FORMATS, GATES, MARGINS, PROFILES, TERMS
     from bench.catalog.facts import FACTS, expected_counts
     from bench.errors import UnknownNameError, unknown_name
 
@@ -137,6 +137,7 @@ def list_(
         "formats": [FORMATS],
         "augmentations": [AUGMENTATIONS],
         "executors": [EXECUTORS],
+        "figures": [FIGURES],
     }
     if what not in kinds:
         raise UnknownNameError(unknown_name("list", what, [*kinds, "facts"]))

@@ -18,6 +18,8 @@ def write_reports(store: Store, names: Iterable[str]) -> None:
     for name in names:
         paths = write_report(store, name)
         out.print(paths.text, markup=False)
+        for warning in paths.warnings:
+            err.print(f"warning: {warning}", markup=False)
         out.print(f"report: {paths.page}", markup=False)
 
 

@@ -17,12 +17,13 @@ from bench.report.results import CANCELLED, DONE, FAILED, MISSING, ReportData, e
 
 @dataclass(frozen=True)
 class DrawnFigure:
-    """A figure as files: its registered name and summary, PNG and PDF bytes."""
+    """A figure as files: its registered name and summary, PNG and PDF bytes, and as CSV what it shows."""
 
     name: str
     summary: str
     png: bytes
     pdf: bytes
+    csv: bytes | None = None
 
     @property
     def base64(self) -> str:

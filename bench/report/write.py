@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.catalog import FIGURES
-from bench.records import digest, write_bytes, write_json
-from bench.report.figures._plot import Drawing, style
-from bench.report.page import DrawnFigure, count_runs, render_index, render_page
-from bench.report.results import ReportData, load_results, report_data
+from bench.records import write_bytes
+from bench.report.drawing import ENDINGS, draw_figures
+from bench.report.page import count_runs, render_index, render_page
+from bench.report.results import load_results, report_data
 from bench.report.table import Table, build_table
 from bench.report.writers import to_csv, to_html, to_latex, to_markdown, to_text
 from bench.store import Store
 
-PNG_DPI = 180
-
 
 @dataclass(frozen=True)
 class ReportPaths:
-    """Where a report lies, its table, and the table as plain text."""
+    """Where a report lies, its table, the table as plain text, and what could not be drawn."""
 
     folder: Path
     page: Path
     files: tuple[Path, ...]
     table: Table
     text: str
+    warnings: tuple[str, ...] = ()
 
 
 def write_report(store: Store, name: str) -> ReportPaths:
@@ -39,20 +34,20 @@ def write_report(store: Store, name: str) -> ReportPaths:
     data = report_data(store, name)
     table = build_table(data)
     folder = store.suite_folder(name) / "report"
-    figures = _figures(data, folder / "figures")
+    drawn = draw_figures(data, folder / "figures")
+    data = replace(data, plan={**data.plan, "warnings": [*data.plan["warnings"], *drawn.warnings]})
     html = to_html(table)
     contents = {
         "table.md": to_markdown(table).encode(),
         "table.tex": to_latex(table).encode(),
         "table.csv": to_csv(table).encode(),
-        "report.html": render_page(data, html, figures).encode(),
+        "report.html": render_page(data, html, drawn.figures).encode(),
     }
     for path, content in contents.items():
         write_bytes(folder / path, content)
-    drawn = [f"figures/{figure.name}.{ending}" for figure in figures for ending in ("png", "pdf")]
-    _remove_stale(folder / "figures", set(drawn))
-    files = tuple(folder / path for path in (*contents, *drawn))
-    return ReportPaths(folder, folder / "report.html", files, table, to_text(table))
+    figures = [f"figures/{figure.name}.{ending}" for figure in drawn.figures for ending in ENDINGS]
+    files = tuple(folder / path for path in (*contents, *figures))
+    return ReportPaths(folder, folder / "report.html", files, table, to_text(table), tuple(drawn.warnings))
 
 
 def write_index(store: Store) -> Path:
@@ -69,69 +64,3 @@ def write_index(store: Store) -> Path:
     path = store.root / "suites" / "index.html"
     write_bytes(path, render_index(suites).encode())
     return path
-
-
-def draw_figures(data: ReportData) -> list[DrawnFigure]:
-    """Every registered figure that has something to draw, as PNG and PDF without dates or versions in them."""
-    drawn = []
-    with style():
-        for spec in FIGURES:
-            made = spec.function(data)
-            if made is None:
-                continue
-            figure = made.figure if isinstance(made, Drawing) else made
-            png, pdf = io.BytesIO(), io.BytesIO()
-            figure.savefig(png, format="png", dpi=PNG_DPI, metadata={"Software": None})
-            figure.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
-            drawn.append(DrawnFigure(spec.name, spec.summary, png.getvalue(), pdf.getvalue()))
-    return drawn
-
-
-def _figures(data: ReportData, folder: Path) -> list[DrawnFigure]:
-    """The figures, drawn only if what they show or the code that draws them has changed since they were written."""
-    key = _key(data)
-    try:
-        record = json.loads((folder / "drawn.json").read_bytes())
-        if record["key"] == key:
-            return [
-                DrawnFigure(
-                    f["name"], f["summary"], *(_sound(folder / f"{f['name']}.{e}", f[e]) for e in ("png", "pdf"))
-                )
-                for f in record["figures"]
-            ]
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # not drawn yet, or damaged: draw
-    drawn = draw_figures(data)
-    figures = [{"name": f.name, "summary": f.summary, "png": _sha256(f.png), "pdf": _sha256(f.pdf)} for f in drawn]
-    for figure in drawn:
-        write_bytes(folder / f"{figure.name}.png", figure.png)
-        write_bytes(folder / f"{figure.name}.pdf", figure.pdf)
-    write_json(folder / "drawn.json", {"key": key, "figures": figures})
-    return drawn
-
-
-def _key(data: ReportData) -> str:
-    import matplotlib as mpl
-
-    sources = sorted(Path(__file__).parent.rglob("*.py"))
-    code = _sha256(b"".join(path.read_bytes() for path in sources))
-    plan = {key: value for key, value in data.plan.items() if key != "command"}
-    return digest([code, mpl.__version__, plan, data.frame.to_json(double_precision=15)])
-
-
-def _sound(path: Path, sha256: str) -> bytes:
-    content = path.read_bytes()
-    if _sha256(content) != sha256:
-        raise ValueError(f"{path} was changed")
-    return content
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _remove_stale(folder: Path, current: set[str]) -> None:
-    """Figures of an earlier report that this one does not have would be taken for its own."""
-    for path in folder.glob("*.p[nd][gf]"):
-        if f"figures/{path.name}" not in current:
-            path.unlink()

@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 
 from bench.catalog import FIGURES
 from bench.evaluation.ranks import rank_rows
+from bench.report.figures._dots import MOST_ROWS
 from bench.report.figures._plot import style
-from bench.report.figures.critical_difference import MOST_ROWS, accuracy_by_task
+from bench.report.figures.critical_difference import accuracy_by_task
 from bench.report.results import ReportData, report_data
 
 MARGINS = ("normface", "arcface", "cosface")
@@ -37,7 +38,7 @@ def made_up(root: Path, **change: object) -> ReportData:
 def drawn(tmp_path: Path) -> Iterator[tuple[ReportData, Figure]]:
     with style():
         data = made_up(tmp_path, **CASES[6])
-        yield data, FIGURES.get("critical_difference").function(data)
+        yield data, FIGURES.get("critical_difference").function(data).figure
 
 
 def test_ranks_are_of_the_accuracy_on_every_protocol_and_seed(tmp_path: Path) -> None:
@@ -81,7 +82,7 @@ def test_what_is_unfinished_is_left_out_and_said(tmp_path: Path) -> None:
     gone = [("small_cnn", "cosface", 0.1, 0), ("small_cnn", "cosface", 0.1, 1), ("small_cnn", "arcface", 0.0, 1)]
     with style():
         data = made_up(tmp_path, **CASES[6], missing=gone)
-        figure = FIGURES.get("critical_difference").function(data)
+        figure = FIGURES.get("critical_difference").function(data).figure
     assert accuracy_by_task(data).shape == (2, 5)
     said = figure.get_supxlabel()
     assert "5 rows over 2 tasks (protocol × seed) on LFW, YTF" in said
@@ -92,8 +93,7 @@ def test_a_protocol_without_accuracy_is_no_unfinished_task(tmp_path: Path) -> No
     data = made_up(tmp_path, **CASES[6], protocols=("lfw", "ijbc"))
     frame = data.frame.assign(**{"ijbc.accuracy": np.nan})
     with style():
-        figure = FIGURES.get("critical_difference").function(replace(data, frame=frame))
-    assert figure is not None
+        figure = FIGURES.get("critical_difference").function(replace(data, frame=frame)).figure
     assert figure.get_supxlabel().endswith("6 rows over 2 tasks (protocol × seed) on LFW")
 
 
@@ -115,7 +115,7 @@ def test_too_little_is_not_drawn(tmp_path: Path, change: dict[str, object]) -> N
 def test_nothing_overlaps_or_is_cut_off(tmp_path: Path, rows: int) -> None:
     with style():
         data = made_up(tmp_path, **CASES[rows], seeds=(0,))
-        figure = FIGURES.get("critical_difference").function(data)
+        figure = FIGURES.get("critical_difference").function(data).figure
         figure.draw_without_rendering()
     ax = figure.axes[0]
     labels = [label.get_window_extent() for label in ax.get_yticklabels()]

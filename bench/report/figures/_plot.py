@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from bench.report.labels import axis_label
 
@@ -14,17 +15,30 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     from bench.report.results import ReportData
 
+Item = TypeVar("Item")
+
 PAGE_WIDTH = 7.0
 """Inches: two columns of a conference page, so 8 pt here is 8 pt in print."""
-
+COLUMN_WIDTH = 3.3
+"""Inches: what has one panel across fits one column, at the same size of type."""
 LINESTYLES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
 ACROSS = 5
 """Panels side by side, at most."""
+MOST_AXES = 60
+"""Coordinate systems in a figure; more panels than these allow are left out, and that is said."""
+MOST_STRENGTHS = 5
+"""Where each strength is a line or a picture of its own."""
+MOST_POINTS = 12
+"""Strengths up to which every seed is a point of its own."""
 MARKERS = ("o", "s", "^", "D", "v", "P")
+COLOURS = ("#0072B2", "#E69F00", "#000000", "#009E73", "#56B4E9", "#D55E00", "#CC79A7")
+"""Okabe and Ito's, without the yellow that is too pale on white; ordered so that neighbours differ in lightness."""
 _RC: Any = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -40,6 +54,7 @@ _RC: Any = {
     "axes.spines.right": False,
     "lines.linewidth": 1.3,
     "pdf.fonttype": 42,
+    "text.parse_math": False,  # a "$" in somebody's name is a "$"
     "figure.constrained_layout.use": True,
 }
 
@@ -61,12 +76,34 @@ def style() -> Iterator[None]:
         yield
 
 
+def width(across: int) -> float:
+    """Inches of a figure with so many panels side by side."""
+    return {1: COLUMN_WIDTH, 2: 5.2}.get(across, PAGE_WIDTH)
+
+
+def short(text: str, most: int) -> str:
+    """On one line, the middle left out where it is longer."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[: most - most // 3 - 1]}…{text[-(most // 3) :]}"
+
+
+def some(values: Sequence[Item], most: int) -> list[Item]:
+    """At most so many of them, evenly spaced, the first and the last among them."""
+    if len(values) <= most:
+        return list(values)
+    return [values[round(i * (len(values) - 1) / max(most - 1, 1))] for i in range(most)]
+
+
+def left_out(shown: int, there: int, what: str) -> list[str]:
+    """What a figure says of what it does not show."""
+    return [f"{shown} of {there} {what} shown"] if shown < there else []
+
+
 def grid(rows: int, columns: int, *, row_height: float, share: str = "row") -> tuple[Figure, np.ndarray]:
-    """A figure of page width without global state, and its axes (rows, columns)."""
+    """A figure without global state, as wide as its columns need, and its axes (rows, columns)."""
     from matplotlib.figure import Figure
 
-    width = min(PAGE_WIDTH, 1.2 + 2.4 * columns)
-    figure = Figure(figsize=(width, 0.5 + row_height * rows))
+    figure = Figure(figsize=(width(columns), 0.5 + row_height * rows))
     sharey: Any = share
     return figure, figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=sharey)
 
@@ -74,17 +111,17 @@ def grid(rows: int, columns: int, *, row_height: float, share: str = "row") -> t
 def panel_grid(
     quantities: Sequence[str], titles: Sequence[str], *, row_height: float, xlabel: str
 ) -> tuple[Figure, np.ndarray]:
-    """A figure of page width and its axes (quantities, panels): a row a quantity, a column a panel.
+    """A figure and its axes (quantities, panels): a row a quantity, a column a panel.
 
     More panels than ``ACROSS`` go on below, in blocks of rows. A quantity has one scale in all panels.
     """
     import numpy as np
     from matplotlib.figure import Figure
 
-    titles = ["\n".join(textwrap.fill(line, 26) for line in title.split("\n")) for title in titles]
+    titles = ["\n".join(textwrap.fill(short(line, 50), 26) for line in title.split("\n")[:4]) for title in titles]
     blocks, across = -(-len(titles) // ACROSS), min(len(titles), ACROSS)
     heading = 0.13 * max(title.count("\n") for title in titles)
-    size = min(PAGE_WIDTH, 1.2 + 2.4 * across), 0.5 + blocks * (row_height * len(quantities) + heading)
+    size = width(across), 0.6 + blocks * (row_height * len(quantities) + heading)
     figure = Figure(figsize=size)
     placed = figure.subplots(blocks * len(quantities), across, squeeze=False)
     axes = np.empty((len(quantities), len(titles)), dtype=object)
@@ -106,11 +143,9 @@ def panel_grid(
     return figure, axes
 
 
-def backbone_colours(names: Sequence[str]) -> dict[str, Any]:
+def backbone_colours(names: Sequence[str]) -> dict[str, str]:
     """One colour a backbone from a palette made for colour-blind readers."""
-    import seaborn
-
-    return dict(zip(names, seaborn.color_palette("colorblind", len(names)), strict=True))
+    return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
 
 
 def strength_colours(strengths: Sequence[float]) -> dict[float, Any]:
@@ -153,28 +188,6 @@ def panels(data: ReportData) -> list[tuple[str, pd.DataFrame]]:
     return found
 
 
-def points_and_mean(ax: Axes, part: pd.DataFrame, names: Sequence[str], column: str, scale: float) -> None:
-    """Every seed a point, the mean a line, a band of ± sd from 5 seeds; one line a backbone.
-
-    ``names``: the backbones of the whole figure, so that each looks the same in every panel.
-    """
-    colours = backbone_colours(names)
-    for i, name in enumerate(names):
-        values = part[part["backbone"] == name][["strength", column]].dropna()
-        if values.empty:
-            continue
-        values = values.assign(shown=values[column] * scale)
-        look = {"color": colours[name], "marker": MARKERS[i % len(MARKERS)]}
-        ax.plot(values["strength"], values["shown"], linestyle="", markersize=3.5, markerfacecolor="none", **look)
-        by_strength = values.groupby("strength")["shown"]
-        mean, sd = by_strength.mean(), by_strength.std(ddof=1)
-        line = LINESTYLES[i % len(LINESTYLES)]
-        ax.plot(mean.index, mean, color=colours[name], linestyle=line)
-        ax.plot([], [], linestyle=line, markersize=3.5, markerfacecolor="none", label=name, **look)
-        if by_strength.count().min() >= 5:
-            ax.fill_between(mean.index, mean - sd, mean + sd, color=colours[name], alpha=0.15, linewidth=0)
-
-
 def strength_axis(ax: Axes, values: Sequence[float]) -> None:
     """A logarithmic λ axis with 0 at its left end behind a break; ticks are the strengths that were run."""
     from matplotlib.ticker import FixedLocator, NullLocator
@@ -185,31 +198,63 @@ def strength_axis(ax: Axes, values: Sequence[float]) -> None:
     pad = 0.06 * (high - low)
     ends = ax.get_xaxis().get_transform().inverted().transform([low - pad, high + pad])
     ax.set_xlim(float(ends[0]), float(ends[1]))
-    shown = values if len(values) <= 6 else [*values[:1], *positive[:: -(-len(positive) // 5)]]
+    shown = values if len(values) <= 6 else [*values[: values[0] == 0], *_round(positive)]
     ax.xaxis.set_major_locator(FixedLocator(list(shown)))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xticklabels([f"{value:g}" for value in shown])
+    ax.set_xticklabels([f"{value:.3g}" for value in shown])
     if 0 in values:
         half = ax.get_xaxis().get_transform().inverted().transform([low + 0.5 * (_first(ax, positive) - low)])[0]
         look: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "ha": "center", "va": "center", "zorder": 5}
         ax.text(float(half), 0.0, "//", fontsize=7, clip_on=False, **look)
 
 
+def _round(positive: Sequence[float]) -> list[float]:
+    """A few ticks for many strengths: powers of ten, or where these are too few, some of the strengths."""
+    first, last = math.ceil(math.log10(min(positive)) - 1e-9), math.floor(math.log10(max(positive)) + 1e-9)
+    decades = [10.0**power for power in range(first, last + 1)]
+    return decades[:: -(-len(decades) // 4)] if len(decades) > 2 else some(positive, 4)
+
+
 def _first(ax: Axes, positive: Sequence[float]) -> float:
     return float(ax.get_xaxis().get_transform().transform([min(positive)])[0])
 
 
+def log_axis(axis: Axis) -> None:
+    """Logarithmic, with decades written as tables write rates (1e-3), and no others."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axis.set_major_locator(LogLocator(numticks=7))
+    axis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value:g}" if value >= 0.01 else f"1e{math.log10(value):.0f}")
+    )
+    axis.set_minor_locator(NullLocator())  # minor ticks take most of the time of drawing a curve
+
+
+def folded(text: str, figure: Figure) -> str:
+    """On as many lines as text of 7 pt takes at the figure's width."""
+    return textwrap.fill(text, int(figure.get_figwidth() * 72 / 4.1))
+
+
 def legend(figure: Figure, handles: Sequence[Any], title: str = "") -> None:
-    """One legend below the panels, where it covers no data."""
-    labels = [handle.get_label() for handle in handles]
+    """One legend below the panels, where it covers no data; ``title``: what it says above, such as what is left out."""
+    labels = [short(str(handle.get_label()), 40) for handle in handles]
+    across = 2 if figure.get_figwidth() < 4 else 4 if figure.get_figwidth() < PAGE_WIDTH else 6
+    longest = max(map(len, labels), default=0)
+    fits = max(1, int(figure.get_figwidth() * 72 / (34 + 3.9 * longest)))
     figure.legend(
-        handles=list(handles), labels=labels, loc="outside lower center", ncol=min(len(labels), 6), frameon=False,
-        title=title or None, title_fontsize=7, handlelength=2.6,
+        handles=list(handles), labels=labels, loc="outside lower center", ncol=max(1, min(len(labels), across, fits)),
+        frameon=False, title=folded(title, figure) or None, title_fontsize=7, handlelength=2.6, columnspacing=1.2,
     )  # fmt: skip
 
 
-def strength_and_backbone_legend(figure: Figure, values: Sequence[float], names: Sequence[str]) -> None:
+def strength_and_backbone_legend(
+    figure: Figure, values: Sequence[float], names: Sequence[str], title: str = ""
+) -> None:
     """Colour is the strength; the line's style is the backbone, told only where there are several."""
+    legend(figure, strength_and_backbone_handles(values, names), title)
+
+
+def strength_and_backbone_handles(values: Sequence[float], names: Sequence[str]) -> list[Line2D]:
     from matplotlib.lines import Line2D
 
     colours = strength_colours(values)
@@ -219,4 +264,4 @@ def strength_and_backbone_legend(figure: Figure, values: Sequence[float], names:
             Line2D([], [], color="0.2", linestyle=LINESTYLES[i % len(LINESTYLES)], label=name)
             for i, name in enumerate(names)
         ]
-    legend(figure, handles)
+    return handles

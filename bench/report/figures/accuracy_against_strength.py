@@ -8,15 +8,15 @@ from bench.catalog import FIGURES
 from bench.report.figures._against_strength import against_strength
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+    from bench.report.figures._plot import Drawing
     from bench.report.results import ReportData
 
 
 @FIGURES.register(
     "accuracy_against_strength",
-    summary="Accuracy against strength λ: every seed a point, the mean a line, a band (± sd) from 5 seeds",
+    summary="Accuracy against strength λ: seeds as points, their mean with its 95 % interval, cut at a panel's edge",
     source="this project",
+    reads=("*.accuracy",),
 )
-def draw(results: ReportData) -> Figure | None:
+def draw(results: ReportData) -> Drawing | None:
     return against_strength(results, [f"{protocol}.accuracy" for protocol in results.plan["protocols"]])

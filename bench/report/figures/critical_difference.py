@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bench.catalog import FIGURES
 from bench.report.figures import _plot
-from bench.report.labels import axis_label, protocol_label
+from bench.report.figures._dots import MOST_ROWS, row_labels
+from bench.report.labels import protocol_label
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from bench.evaluation.ranks import Ranking
     from bench.report.results import ReportData
-
-MOST_ROWS = 40
-"""As many as a page holds; of more rows the best are shown, ranked among all."""
 
 _BEST, _OTHER = "#0072b2", "0.45"
 
@@ -28,9 +25,14 @@ _BEST, _OTHER = "#0072b2", "0.45"
     summary="Average rank by accuracy, a task being a protocol and a seed; bars join rows that Nemenyi's test "
     "does not tell apart",
     source="Demšar, Statistical comparisons of classifiers over multiple data sets, JMLR 7, 2006",
+    reads=("*.accuracy",),
 )
-def draw(results: ReportData) -> Figure | None:
-    """None below three rows or two tasks that every one of these rows has finished."""
+def draw(results: ReportData) -> _plot.Drawing | None:
+    """None below three rows or two tasks that every one of these rows has finished.
+
+    Data: place, row (its label), cell, rank, near_best, groups (numbers of the bars that it is under), and what the
+    ranking is of: rows, tasks, critical_difference, friedman_p.
+    """
     from bench.evaluation.ranks import rank_rows
 
     table = accuracy_by_task(results)
@@ -42,10 +44,11 @@ def draw(results: ReportData) -> Figure | None:
     figure, axes = _plot.grid(1, 1, row_height=0.7 + 0.17 * len(shown))
     figure.set_figwidth(_plot.PAGE_WIDTH)
     ax = axes[0, 0]
+    labels = [_plot.short(label, 60) for label in row_labels(results, table.columns[list(shown)])]
     _points(ax, ranking, shown)
     _difference(ax, ranking, len(shown))
     _bars(ax, ranking, shown)
-    ax.set_yticks(range(len(shown)), _labels(results, table.columns[list(shown)]))
+    ax.set_yticks(range(len(shown)), labels)
     ax.set_ylim(len(shown) - 0.4, -2.1)
     ax.tick_params(axis="y", length=0)
     ax.grid(visible=False, axis="y")
@@ -55,7 +58,21 @@ def draw(results: ReportData) -> Figure | None:
         f"{_counts(results, table, len(shown))}",
         fontsize=8,
     )
-    return figure
+    return _plot.Drawing(figure, _data(ranking, shown, table, labels))
+
+
+def _data(ranking: Ranking, shown: Sequence[int], table: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    ranks = ranking.ranks[list(shown)]
+    bars = [group for group in ranking.groups if len(group) > 1]
+    return pd.DataFrame({
+        "place": range(1, len(shown) + 1), "row": labels, "cell": table.columns[list(shown)], "rank": ranks,
+        "near_best": ranks - ranking.ranks.min() < ranking.critical_difference,
+        "groups": [" ".join(str(at) for at, group in enumerate(bars, 1) if row in group) for row in shown],
+        "rows": table.shape[1], "tasks": ranking.tasks, "critical_difference": ranking.critical_difference,
+        "friedman_p": ranking.iman_davenport_p,
+    })  # fmt: skip
 
 
 def accuracy_by_task(results: ReportData) -> pd.DataFrame:
@@ -127,17 +144,6 @@ def _bars(ax: Axes, ranking: Ranking, shown: Sequence[int]) -> None:
     ticks = MaxNLocator(8, integer=True, steps=[1, 2, 5, 10]).tick_values(first, last)
     apart = ticks[1] - ticks[0]
     ax.xaxis.set_major_locator(FixedLocator([1, *(tick for tick in ticks if 1 + apart / 2 <= tick <= last)]))
-
-
-def _labels(results: ReportData, cells: Iterable[str]) -> list[str]:
-    """What tells the rows apart: the value of each axis that varies, named where the value alone would not say."""
-    first = results.done.drop_duplicates("cell").set_index("cell")
-    axes = [axis for axis in results.plan["axes"] if len(set(first[axis])) > 1]
-    return [" · ".join(_label(axis, str(first.loc[cell, axis])) for axis in axes) for cell in cells]
-
-
-def _label(axis: str, value: str) -> str:
-    return value if axis in ("backbone", "margin") else f"{axis_label(axis)} {value}"
 
 
 def _counts(results: ReportData, table: pd.DataFrame, shown: int) -> str:

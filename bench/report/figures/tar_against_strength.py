@@ -8,16 +8,16 @@ from bench.catalog import FIGURES
 from bench.report.figures._against_strength import against_strength
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+    from bench.report.figures._plot import Drawing
     from bench.report.results import ReportData
 
 
 @FIGURES.register(
     "tar_against_strength",
-    summary="True-accept rate at the suite's false-accept rates against the enhancement strength λ",
+    summary="True-accept rate at the suite's false-accept rates against strength λ, mean with its 95 % interval",
     source="this project",
+    reads=("*.tar_at_far_*",),
 )
-def draw(results: ReportData) -> Figure | None:
+def draw(results: ReportData) -> Drawing | None:
     names = [name for name in results.plan["report"]["metrics"] if name.startswith("tar_at_far_")]
     return against_strength(results, [f"{p}.{name}" for p in results.plan["protocols"] for name in names])

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from bench.catalog import FIGURES
 from bench.report.figures import _plot
+from bench.report.figures._lines import Line, lines, means
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    import pandas as pd
 
     from bench.report.results import ReportData
 
+MOST_EPOCHS = 100
 _QUANTITIES: dict[str, Callable[[dict[str, Any]], float | None]] = {
     "base loss": lambda epoch: epoch.get("base"),
     "target angle (°)": lambda epoch: epoch.get("target_angle_deg"),
@@ -26,33 +28,50 @@ def _percent(share: float | None) -> float | None:
 
 @FIGURES.register(
     "training_curves",
-    summary="Base loss (without the term, so that strengths compare), target angle, validation accuracy; a line a run",
+    summary="Base loss (without the term, so that strengths compare), target angle and validation accuracy, mean over "
+    "seeds with its 95 % interval",
     source="this project",
+    reads=("events",),
 )
-def draw(results: ReportData) -> Figure | None:
-    epochs = {run: results.store.epochs(run) for run in results.done["run"]}
-    shown = {
-        label: read
-        for label, read in _QUANTITIES.items()
-        if any(read(epoch) is not None for run in epochs.values() for epoch in run)
-    }
+def draw(results: ReportData) -> _plot.Drawing | None:
+    """Data: quantity, panel, line, backbone, strength, epoch, mean, low, high, seeds."""
+    import pandas as pd
+
+    drawn = lines(results, len(_QUANTITIES))
+    every = [line for part in drawn.panels.values() for line in part]
+    told = [_told(results, line) for line in every]
+    shown = [name for name in _QUANTITIES if any((table["quantity"] == name).any() for table in told)]
     if not shown:
         return None
-    panels, values, names = _plot.panels(results), _plot.strengths(results.done), _plot.backbones(results.done)
-    colours = _plot.strength_colours(values)
-    figure, axes = _plot.panel_grid(list(shown), [title for title, _ in panels], row_height=1.4, xlabel="epoch")
-    for row, read in enumerate(shown.values()):
-        for ax, (_, part) in zip(axes[row], panels, strict=True):
-            for run, name, strength in zip(part["run"], part["backbone"], part["strength"], strict=True):
-                told = [(epoch["epoch"], value) for epoch in epochs[run] if (value := read(epoch)) is not None]
-                line = _plot.LINESTYLES[names.index(name) % len(_plot.LINESTYLES)]
-                ax.plot(
-                    [epoch for epoch, _ in told],
-                    [value for _, value in told],
-                    color=colours[strength],
-                    linestyle=line,
-                    linewidth=0.9,
-                )
-            ax.xaxis.get_major_locator().set_params(integer=True)
-    _plot.strength_and_backbone_legend(figure, values, names)
-    return figure
+    figure, axes = _plot.panel_grid(shown, list(drawn.panels), row_height=1.4, xlabel="epoch")
+    tables = []
+    for line, table in zip(every, told, strict=True):
+        mean = means(table, ["quantity", "epoch"], "value")
+        for row, quantity in enumerate(shown):
+            ax, part = axes[row, list(drawn.panels).index(line.panel)], mean[mean["quantity"] == quantity]
+            ax.plot(part["epoch"], part["mean"], linewidth=1.0, **line.look)
+            if drawn.has_band(line):
+                colour = line.look["color"]
+                ax.fill_between(part["epoch"], part["low"], part["high"], color=colour, alpha=0.15, linewidth=0)
+        tables.append(mean.assign(**line.told))
+    for ax in axes.flat:
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    _plot.legend(figure, drawn.handles, "; ".join([*drawn.bands, *drawn.notes]))
+    data = pd.concat(tables).assign(quantity=lambda table: table["quantity"].str.replace("\n", " "))
+    return _plot.Drawing(figure, data[["quantity", *every[0].told, "epoch", "mean", "low", "high", "seeds"]])
+
+
+def _told(results: ReportData, line: Line) -> pd.DataFrame:
+    """What every run of a line told at the end of its epochs: quantity, epoch, value."""
+    import math
+
+    import pandas as pd
+
+    rows = []
+    for run in line.runs["run"]:
+        for epoch in _plot.some(results.store.epochs(run), MOST_EPOCHS):
+            for name, read in _QUANTITIES.items():
+                value = read(epoch)
+                if value is not None and math.isfinite(value):
+                    rows.append((name, epoch["epoch"], value))
+    return pd.DataFrame(rows, columns=["quantity", "epoch", "value"])
