@@ -73,7 +73,7 @@ def _panel(
             ax.plot(
                 own["strength"], own["value"], markersize=3, markerfacecolor="none", markeredgewidth=0.7, **unjoined
             )
-        ax.plot(line["strength"], line["value"], color=look["color"], linestyle=look["linestyle"])
+        ax.plot(line["strength"], line["value"], color=look["color"], linestyle=look["linestyle"], label=name)
         ax.fill_between(line["strength"], line["low"], line["high"], color=look["color"], alpha=0.15, linewidth=0)
 
 
