@@ -27,7 +27,9 @@ def panels_by_backbone(data: ReportData, most: int) -> tuple[list[tuple[str, pd.
     return found[:most], first_of(most, len(found), "panels")
 
 
-def wrapped(titles: Sequence[str], *, row_height: float, xlabel: str, ylabel: str) -> tuple[Figure, list[Axes]]:
+def wrapped(
+    titles: Sequence[str], *, row_height: float, xlabel: str, ylabel: str, sharey: bool = True
+) -> tuple[Figure, list[Axes]]:
     """A figure of page width and an axes a title, of one scale, in rows of about as many; ``row_height`` in inches."""
     from matplotlib.figure import Figure
 
@@ -37,7 +39,7 @@ def wrapped(titles: Sequence[str], *, row_height: float, xlabel: str, ylabel: st
     heading = 0.14 * max(title.count("\n") for title in titles)
     size = min(_plot.PAGE_WIDTH, 1.2 + 2.4 * across), 0.9 + down * (row_height + heading)
     figure = Figure(figsize=size)
-    placed = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
+    placed = figure.subplots(down, across, squeeze=False, sharex=True, sharey=sharey)
     axes = list(placed.flat)
     for ax in axes[len(titles) :]:
         ax.remove()

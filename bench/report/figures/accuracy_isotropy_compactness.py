@@ -39,7 +39,7 @@ def draw(results: ReportData) -> _plot.Drawing | None:
     figure, axes = _cells.wrapped(titles[:MOST], row_height=1.75, xlabel="isotropy", ylabel="accuracy (%)")
     colours = ScalarMappable(Normalize(cells["compactness_deg"].min(), cells["compactness_deg"].max()), "cividis")
     for title, ax in zip(titles, axes, strict=False):
-        ax.plot(cells["isotropy"], cells["accuracy"], "o", color="0.88", markersize=2, zorder=1)
+        ax.plot(cells["isotropy"], cells["accuracy"], "o", color="0.8", markersize=2, zorder=1)
         for i, name in enumerate(names):
             path = cells[(cells["panel"] == title) & (cells["backbone"] == name)]
             _path(ax, path, _plot.MARKERS[i % len(_plot.MARKERS)], colours)
@@ -84,7 +84,7 @@ def _path(ax: Axes, path: pd.DataFrame, marker: str, colours: Any) -> None:
         )  # fmt: skip
     for value, across, flat in (("isotropy", y, True), ("accuracy", x, False)):
         ends = path[f"{value}_low"], path[f"{value}_high"]
-        (ax.hlines if flat else ax.vlines)(across, *ends, color="0.75", linewidth=0.8, zorder=1.5)
+        (ax.hlines if flat else ax.vlines)(across, *ends, color="0.86", linewidth=0.8, zorder=0.5)
     edges = np.where(path["strength"] == 0, "black", "0.35")
     widths = np.where(path["strength"] == 0, 1.3, 0.5)
     ax.scatter(

@@ -43,7 +43,7 @@ def draw(results: ReportData) -> _plot.Drawing | None:
     axes = figure.subplots(1, 2 if rows else 1, squeeze=False, width_ratios=[3, 2] if rows else [1])[0]
     _scatter(axes[0], cells)
     where = protocol_label(*protocols) if len(protocols) == 1 else f"mean of {len(protocols)} protocols"
-    axes[0].set(xlabel="seconds of training a run", ylabel=f"accuracy (%), {where}")
+    axes[0].set(xlabel="seconds of training a run", ylabel=f"accuracy (%)\n{where}")
     if rows:
         _overheads(axes[1], shares, rows[:MOST_ROWS])
     classes = results.done["execution_class"].nunique()
@@ -111,7 +111,7 @@ def _scatter(ax: Axes, cells: pd.DataFrame) -> None:
     colours, markers = _looks(cells)
     front = cells[cells["front"]].sort_values("seconds")
     ax.plot(front["seconds"], front["accuracy"], color="0.55", linewidth=1.0, linestyle="--", drawstyle="steps-post")
-    ax.vlines(cells["seconds"], cells["accuracy_low"], cells["accuracy_high"], color="0.8", linewidth=0.8, zorder=1)
+    ax.vlines(cells["seconds"], cells["accuracy_low"], cells["accuracy_high"], color="0.88", linewidth=0.8, zorder=1)
     for cell in cells.to_dict("records"):
         ax.plot(
             cell["seconds"], cell["accuracy"], markers[cell["margin"]], color=colours[cell["backbone"]],

@@ -1,0 +1,137 @@
+"""The pull on the target angle of the suite's margins as configured, at the suite's strengths, from the losses."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bench.catalog import FIGURES, GATES, MARGINS, PROFILES
+from bench.errors import BenchError
+from bench.records import canonical
+from bench.report.figures import _cells, _plot
+from bench.report.labels import axis_label
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.report.results import ReportData
+
+MOST, MOST_STRENGTHS = 8, 4
+
+
+@FIGURES.register(
+    "pull_over_angle",
+    summary="Pull on the target angle by the losses as configured, among 50 random unit centres of 16 dimensions at "
+    "‖x‖ = 20: mean over directions, and a band from their 5th to their 95th percentile",
+    source="this project",
+)
+def draw(results: ReportData) -> _plot.Drawing | None:
+    """None where no margin can be computed here. Computed, not measured: the same whatever was trained."""
+    import pandas as pd
+
+    every = losses(results)
+    parts, lacking = [], []
+    for title, (margin, term, strengths) in list(every.items())[:MOST]:
+        try:
+            installed(margin, term)
+            parts.append(pull(canonical([margin, term]), tuple(_cells.thinned(strengths, MOST_STRENGTHS))))
+        except BenchError as error:
+            lacking.append(f"{title}: {str(error).splitlines()[0]}".replace("\n", " · "))
+            continue
+        parts[-1] = parts[-1].assign(panel=title)
+    if not parts:
+        return None
+    table = pd.concat(parts, ignore_index=True)
+    titles, strengths = list(dict.fromkeys(table["panel"])), sorted(set(table["strength"]))
+    figure, axes = _cells.wrapped(
+        titles, row_height=1.7, xlabel="angle to the own centre θ (°)", ylabel="pull ∂L/∂θ", sharey=False
+    )
+    colours = _plot.strength_colours(strengths)
+    for title, ax in zip(titles, axes, strict=True):
+        for strength, curve in reversed(list(table[table["panel"] == title].groupby("strength"))):
+            look: dict[str, Any] = {"color": colours[strength]}
+            line = _plot.LINESTYLES[strengths.index(strength) % len(_plot.LINESTYLES)]
+            ax.plot(curve["angle_deg"], curve["pull"], linestyle=line, **look)
+            ax.fill_between(curve["angle_deg"], curve["low"], curve["high"], alpha=0.16, linewidth=0, **look)
+        ax.set(xlim=(0, 180), xticks=range(0, 181, 45), ylim=(min(0, ax.get_ylim()[0]), None))
+    not_drawn = "not drawn: " + ", ".join(lacking) if lacking else ""
+    note = _cells.joined(_cells.first_of(MOST, len(every), "losses"), not_drawn)
+    _plot.legend(figure, _handles(strengths), title=note)
+    return _plot.Drawing(figure, table[["panel", "strength", "angle_deg", "pull", "low", "high"]])
+
+
+def losses(results: ReportData) -> dict[str, tuple[dict[str, Any], dict[str, Any] | None, list[float]]]:
+    """Title → margin, enhancement without its strength and schedule, and the strengths with which both were planned."""
+    found: dict[str, tuple[dict[str, Any], dict[str, Any] | None, set[float]]] = {}
+    plain: dict[str, set[float]] = {}
+    for run in results.plan["runs"]:
+        margin, given = dict(run["config"]["margin"]), run["config"].get("enhancement") or {}
+        term = {key: given[key] for key in ("gate", "profile") if key in given} if given.get("strength") else None
+        if term is None:
+            plain.setdefault(canonical(margin), set()).add(0.0)
+        title = _title(run["axes"], margin["name"], term is not None)
+        kept = found.setdefault(title, (margin, term, set()))
+        kept[2].add(float(given.get("strength") or 0.0))
+    enhanced = {canonical(margin) for margin, term, _ in found.values() if term is not None}
+    return {
+        title: (margin, term, sorted(strengths | plain.get(canonical(margin), set())))
+        for title, (margin, term, strengths) in found.items()
+        if term is not None or canonical(margin) not in enhanced
+    }
+
+
+def _title(axes: Mapping[str, str], margin: str, enhanced: bool) -> str:
+    """The margin, and what else of the loss is on an axis."""
+    forms = [
+        f"{axis_label(axis)} {value}"
+        for axis, value in axes.items()
+        if axis.startswith("margin.")
+        or (axis.startswith("enhancement.") and axis != "enhancement.strength" and enhanced)
+    ]
+    # At λ = 0 a loss is named apart from its forms, so that it is dropped for them.
+    named = str(axes.get("margin", margin))
+    return "\n".join([named if enhanced else f"{named} (base loss)", *forms])
+
+
+def installed(margin: Mapping[str, Any], term: Mapping[str, Any] | None) -> None:
+    """Raises BenchError naming what a plan asks for and is not registered where the report is written."""
+    asked = [(MARGINS, margin["name"]), *((r, term[k]["name"]) for r, k in _PARTS if term is not None and k in term)]
+    for registry, name in asked:
+        if name not in registry:
+            raise BenchError(f"{registry.kind} {name!r} is not installed here")
+
+
+_PARTS = ((GATES, "gate"), (PROFILES, "profile"))
+
+
+@functools.cache
+def pull(loss: str, strengths: tuple[float, ...]) -> pd.DataFrame:
+    """Columns strength, angle_deg, pull, low and high of ``[margin, enhancement or None]`` as canonical JSON.
+
+    Raises BenchError for a loss that cannot be made.
+    """
+    import pandas as pd
+
+    from bench.report.margin_pages.picture import ANGLES, every_direction, over_directions
+    from bench.report.margin_pages.situation import look, prepared
+
+    margin, term = json.loads(loss)
+    head = prepared(margin, None if term is None else {**term, "strength": 1.0})
+    parts = []
+    for strength in strengths:
+        mean, low, high = over_directions(look(head, every_direction(), strength).pull)
+        columns = {"angle_deg": ANGLES.numpy(), "pull": mean.numpy(), "low": low.numpy(), "high": high.numpy()}
+        parts.append(pd.DataFrame({"strength": strength, **columns}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _handles(strengths: list[float]) -> list[Any]:
+    from matplotlib.lines import Line2D
+
+    colours = _plot.strength_colours(strengths)
+    return [
+        Line2D([], [], color=colours[strength], linestyle=_plot.LINESTYLES[i % 4], label=f"λ = {strength:g}")
+        for i, strength in enumerate(strengths)
+    ]
