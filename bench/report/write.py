@@ -14,6 +14,7 @@ from bench.report.figures._plot import Drawing, style
 from bench.report.page import DrawnFigure, count_runs, render_index, render_page
 from bench.report.results import ReportData, load_results, report_data
 from bench.report.table import Table, build_table
+from bench.report.toy import kept_toys
 from bench.report.writers import to_csv, to_html, to_latex, to_markdown, to_text
 from bench.store import Store
 
@@ -116,7 +117,8 @@ def _key(data: ReportData) -> str:
     sources = sorted(Path(__file__).parent.rglob("*.py"))
     code = _sha256(b"".join(path.read_bytes() for path in sources))
     plan = {key: value for key, value in data.plan.items() if key != "command"}
-    return digest([code, mpl.__version__, plan, data.frame.to_json(double_precision=15)])
+    toys = kept_toys(data.store, data.plan)
+    return digest([code, mpl.__version__, plan, data.frame.to_json(double_precision=15), toys])
 
 
 def _sound(path: Path, sha256: str) -> bytes:

@@ -11,6 +11,7 @@ from bench.report.figures import _plot
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
     from bench.report.results import ReportData
@@ -44,13 +45,21 @@ def wrapped(
     for ax in axes[len(titles) :]:
         ax.remove()
     for at, (ax, title) in enumerate(zip(axes, titles, strict=False)):
-        ax.set_title(title, parse_math=False)
+        ax.set_title(title)
         if at % across == 0:
             ax.set_ylabel(ylabel)
         if at + across >= len(titles):
             ax.set_xlabel(xlabel)
             ax.tick_params(labelbottom=True)
     return figure, axes[: len(titles)]
+
+
+def plain_ticks(axis: Axis) -> None:
+    """Powers of ten as plain text, which a logarithmic axis would otherwise set as formulas."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def limits(values: pd.Series) -> tuple[float, float]:

@@ -40,6 +40,7 @@ _RC: Any = {
     "axes.spines.right": False,
     "lines.linewidth": 1.3,
     "pdf.fonttype": 42,
+    "text.parse_math": False,  # a "$" in somebody's name is a "$"
     "figure.constrained_layout.use": True,
 }
 
@@ -96,7 +97,7 @@ def panel_grid(
             ax.sharex(axes[0, 0])
         ax.tick_params(labelleft=at % ACROSS == 0, labelbottom=row == len(quantities) - 1)
         if row == 0:
-            ax.set_title(titles[at], parse_math=False, fontsize=7 if across == ACROSS else None)
+            ax.set_title(titles[at], fontsize=7 if across == ACROSS else None)
         if row == len(quantities) - 1:
             ax.set_xlabel(xlabel)
         if at % ACROSS == 0:
@@ -202,12 +203,10 @@ def _first(ax: Axes, positive: Sequence[float]) -> float:
 def legend(figure: Figure, handles: Sequence[Any], title: str = "") -> None:
     """One legend below the panels, where it covers no data."""
     labels = [handle.get_label() for handle in handles]
-    drawn = figure.legend(
+    figure.legend(
         handles=list(handles), labels=labels, loc="outside lower center", ncol=min(len(labels), 6), frameon=False,
         title=title or None, title_fontsize=7, handlelength=2.6,
     )  # fmt: skip
-    for text in (*drawn.get_texts(), drawn.get_title()):
-        text.set_parse_math(False)  # a name may hold a $
 
 
 def strength_and_backbone_legend(figure: Figure, values: Sequence[float], names: Sequence[str]) -> None:

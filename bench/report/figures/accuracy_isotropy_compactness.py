@@ -24,6 +24,7 @@ MOST = 15
     summary="Accuracy against isotropy, colour is compactness; a path leads from the base loss over rising λ, crosses "
     "are 95 % intervals over seeds, pale dots the cells of the other panels",
     source="this project",
+    reads=("*.accuracy", "*.isotropy", "*.compactness_deg"),
 )
 def draw(results: ReportData) -> _plot.Drawing | None:
     """None where no protocol has all three of accuracy, isotropy and compactness."""

@@ -25,6 +25,7 @@ MOST_ROWS, MOST_COLOURS = 16, 8
     summary="Accuracy against seconds of training a run, as recorded, with 95 % intervals over seeds and the Pareto "
     "front; beside it the seconds relative to the same seed without the term",
     source="this project",
+    reads=("*.accuracy", "execution_class", "evaluations"),
 )
 def draw(results: ReportData) -> _plot.Drawing | None:
     """None where no protocol has an accuracy or no run its seconds."""
@@ -121,6 +122,7 @@ def _scatter(ax: Axes, cells: pd.DataFrame) -> None:
     ax.set_ylim(_cells.limits(cells["accuracy"]))
     if cells["seconds"].max() > 8 * cells["seconds"].min():
         ax.set_xscale("log")
+        _cells.plain_ticks(ax.xaxis)
 
 
 def _overheads(ax: Axes, shares: pd.DataFrame, rows: list[str]) -> None:
@@ -130,7 +132,7 @@ def _overheads(ax: Axes, shares: pd.DataFrame, rows: list[str]) -> None:
         for cell in shares[shares["row"] == row].to_dict("records"):
             ax.plot(cell["overhead"], at, "o", color=colours[cell["strength"]], markersize=4.5, alpha=0.85)
     ax.axvline(0, color="0.3", linewidth=0.8)
-    ax.set_yticks(range(len(rows)), [textwrap.shorten(row, 44, placeholder="…") for row in rows], parse_math=False)
+    ax.set_yticks(range(len(rows)), [textwrap.shorten(row, 44, placeholder="…") for row in rows])
     ax.set(xlabel="seconds of training more\nthan without the term (%)", ylim=(len(rows) - 0.5, -0.5))
 
 

@@ -23,6 +23,7 @@ MOST, MOST_STRENGTHS, MOST_VALUES = 10, 4, 100
     summary="Eigenvalues of the covariance within identities as shares of their sum, mean over seeds: flat is "
     "isotropic; grey: what isotropic identities of as many images read",
     source="this project",
+    reads=("evaluations",),
 )
 def draw(results: ReportData) -> _plot.Drawing | None:
     """None where no evaluation has kept its spectrum, as those of older versions have not."""
@@ -92,6 +93,8 @@ def _rows(title: str, kind: str, strength: Any, found: list[np.ndarray]) -> pd.D
 
 def _curves(ax: Axes, table: pd.DataFrame, strengths: list[float]) -> None:
     ax.set(xscale="log", yscale="log")
+    _cells.plain_ticks(ax.xaxis)
+    _cells.plain_ticks(ax.yaxis)
     for (kind, strength), curve in table[table["share"] > 0].groupby(["kind", "strength"], dropna=False):
         ax.plot(curve["number"], curve["share"], **_looks(strengths)[strength if kind == "measured" else kind])
     highest = table["share"].max()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bench.catalog import FIGURES, GATES, MARGINS, PROFILES
+from bench.catalog import FIGURES
 from bench.errors import BenchError
 from bench.records import canonical
 from bench.report.figures import _cells, _plot
-from bench.report.labels import axis_label
+from bench.report.losses import installed, planned_losses
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,21 +25,21 @@ MOST, MOST_STRENGTHS = 8, 4
     summary="Pull on the target angle by the losses as configured, among 50 random unit centres of 16 dimensions at "
     "‖x‖ = 20: mean over directions, and a band from their 5th to their 95th percentile",
     source="this project",
+    reads=(),
 )
 def draw(results: ReportData) -> _plot.Drawing | None:
     """None where no margin can be computed here. Computed, not measured: the same whatever was trained."""
     import pandas as pd
 
-    every = losses(results)
+    every = planned_losses(results.plan)
     parts, lacking = [], []
-    for title, (margin, term, strengths) in list(every.items())[:MOST]:
+    for loss in every[:MOST]:
         try:
-            installed(margin, term)
-            parts.append(pull(canonical([margin, term]), tuple(_cells.thinned(strengths, MOST_STRENGTHS))))
+            installed(loss)
+            shown = tuple(_cells.thinned(loss.strengths, MOST_STRENGTHS))
+            parts.append(pull(canonical([loss.margin, loss.term]), shown).assign(panel=loss.title))
         except BenchError as error:
-            lacking.append(f"{title}: {str(error).splitlines()[0]}".replace("\n", " · "))
-            continue
-        parts[-1] = parts[-1].assign(panel=title)
+            lacking.append(f"{loss.title} ({str(error).splitlines()[0]})".replace("\n", " · "))
     if not parts:
         return None
     table = pd.concat(parts, ignore_index=True)
@@ -60,50 +59,6 @@ def draw(results: ReportData) -> _plot.Drawing | None:
     note = _cells.joined(_cells.first_of(MOST, len(every), "losses"), not_drawn)
     _plot.legend(figure, _handles(strengths), title=note)
     return _plot.Drawing(figure, table[["panel", "strength", "angle_deg", "pull", "low", "high"]])
-
-
-def losses(results: ReportData) -> dict[str, tuple[dict[str, Any], dict[str, Any] | None, list[float]]]:
-    """Title → margin, enhancement without its strength and schedule, and the strengths with which both were planned."""
-    found: dict[str, tuple[dict[str, Any], dict[str, Any] | None, set[float]]] = {}
-    plain: dict[str, set[float]] = {}
-    for run in results.plan["runs"]:
-        margin, given = dict(run["config"]["margin"]), run["config"].get("enhancement") or {}
-        term = {key: given[key] for key in ("gate", "profile") if key in given} if given.get("strength") else None
-        if term is None:
-            plain.setdefault(canonical(margin), set()).add(0.0)
-        title = _title(run["axes"], margin["name"], term is not None)
-        kept = found.setdefault(title, (margin, term, set()))
-        kept[2].add(float(given.get("strength") or 0.0))
-    enhanced = {canonical(margin) for margin, term, _ in found.values() if term is not None}
-    return {
-        title: (margin, term, sorted(strengths | plain.get(canonical(margin), set())))
-        for title, (margin, term, strengths) in found.items()
-        if term is not None or canonical(margin) not in enhanced
-    }
-
-
-def _title(axes: Mapping[str, str], margin: str, enhanced: bool) -> str:
-    """The margin, and what else of the loss is on an axis."""
-    forms = [
-        f"{axis_label(axis)} {value}"
-        for axis, value in axes.items()
-        if axis.startswith("margin.")
-        or (axis.startswith("enhancement.") and axis != "enhancement.strength" and enhanced)
-    ]
-    # At λ = 0 a loss is named apart from its forms, so that it is dropped for them.
-    named = str(axes.get("margin", margin))
-    return "\n".join([named if enhanced else f"{named} (base loss)", *forms])
-
-
-def installed(margin: Mapping[str, Any], term: Mapping[str, Any] | None) -> None:
-    """Raises BenchError naming what a plan asks for and is not registered where the report is written."""
-    asked = [(MARGINS, margin["name"]), *((r, term[k]["name"]) for r, k in _PARTS if term is not None and k in term)]
-    for registry, name in asked:
-        if name not in registry:
-            raise BenchError(f"{registry.kind} {name!r} is not installed here")
-
-
-_PARTS = ((GATES, "gate"), (PROFILES, "profile"))
 
 
 @functools.cache

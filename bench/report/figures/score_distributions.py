@@ -42,6 +42,7 @@ class Half:
     summary="Densities of the scores of genuine and impostor pairs, all seeds together: above without the term, below "
     "with it at the largest λ; vertical lines are thresholds, mean over seeds",
     source="this project",
+    reads=("*.threshold_mean", "evaluations"),
 )
 def draw(results: ReportData) -> _plot.Drawing | None:
     """The first protocol that has scores; None where none has."""
