@@ -273,9 +273,7 @@ class Store:
                 there = set(stored.keys())
                 return {name: stored.get_tensor(name) for name in names if name in there}
         except (OSError, SafetensorError) as error:
-            raise StoreError(
-                f"{path}: is broken ({error}); run the suite again to evaluate this run again"
-            ) from None
+            raise StoreError(f"{path}: is broken ({error}); run the suite again to evaluate this run again") from None
 
     def clear_evaluations(self, run: str) -> None:
         """Forgets all evaluations, which are those of weights that are about to be replaced."""

@@ -71,7 +71,9 @@ def kept_toys(store: Store, plan: Mapping[str, Any]) -> list[str]:
     return [toy.key for toy in planned_toys(plan) if store.toy(toy.key) is not None]
 
 
-def train_toys(store: Store, plan: Mapping[str, Any], tell: Callable[[int, int], None] = lambda done, count: None) -> None:
+def train_toys(
+    store: Store, plan: Mapping[str, Any], tell: Callable[[int, int], None] = lambda done, count: None
+) -> None:
     """Trains what is not kept yet, a few seconds each; ``tell(done, count)`` after every one.
 
     A toy that cannot be trained is recorded with the reason in ``why``; one of a loss that is not installed is passed
@@ -92,8 +94,8 @@ def _is_installed(toy: Toy) -> bool:
 
 
 def train(toy: Toy) -> dict[str, Any]:
-    """``embeddings`` (N, d) raw of samples that were not trained on, their ``labels`` (N,), ``centres`` (C, d) of length
-    1 (the first, of several a class), and ``why`` there are none of them, or None. The same on every call."""
+    """``embeddings`` (N, d) raw of samples that were not trained on, their ``labels`` (N,), unit ``centres`` (C, d),
+    of several a class the first, and ``why`` there are none of them, or None. The same on every call."""
     import torch
 
     threads = torch.get_num_threads()
@@ -110,7 +112,8 @@ def train(toy: Toy) -> dict[str, Any]:
         return {"why": "the loss became NaN or infinite"}
     return {
         "margin": toy.margin, "enhancement": toy.enhancement, "dimension": toy.dimension, "why": None,
-        "embeddings": _rounded(embeddings), "labels": [who for who in range(IDENTITIES) for _ in range(SHOWN)], "centres": _rounded(centres),
+        "embeddings": _rounded(embeddings), "labels": [who for who in range(IDENTITIES) for _ in range(SHOWN)],
+        "centres": _rounded(centres),
     }  # fmt: skip
 
 
@@ -131,7 +134,7 @@ def _fit(toy: Toy) -> tuple[Tensor, Tensor]:
     for step in range(STEPS):
         optimiser.zero_grad()
         labels = torch.randint(IDENTITIES, (BATCH,), generator=draw)
-        head(network(sample(labels)), labels, step=step).loss.backward()  # type: ignore[no-untyped-call]
+        head(network(sample(labels)), labels, step=step).loss.backward()
         torch.nn.utils.clip_grad_norm_([*network.parameters(), *head.trainable()], 5.0)
         optimiser.step()
         schedule.step()
@@ -176,7 +179,9 @@ def _spread_evenly(head: MarginHead) -> None:
         even = torch.stack([turn.cos(), turn.sin()], dim=1)
     else:
         height = 1 - 2 * at / count
-        even = torch.cat([(1 - height**2).sqrt()[:, None] * torch.stack([turn.cos(), turn.sin()], 1), height[:, None]], 1)
+        even = torch.cat(
+            [(1 - height**2).sqrt()[:, None] * torch.stack([turn.cos(), turn.sin()], 1), height[:, None]], 1
+        )
     with torch.no_grad():
         head.centres.copy_(even if head.centres.ndim == 2 else even[:, None].expand_as(head.centres))
 

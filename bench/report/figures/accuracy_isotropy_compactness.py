@@ -108,5 +108,7 @@ def _handles(names: list[str]) -> list[Any]:
 
 
 def _title(protocols: list[str], panels: int) -> str:
-    where = "mean over " + ", ".join(map(protocol_label, protocols)) if len(protocols) > 1 else protocol_label(*protocols)
+    where = (
+        "mean over " + ", ".join(map(protocol_label, protocols)) if len(protocols) > 1 else protocol_label(*protocols)
+    )
     return _cells.joined(where, "numbers are λ", _cells.first_of(MOST, panels, "panels"))

@@ -81,7 +81,7 @@ def _rows(title: str, kind: str, strength: Any, found: list[np.ndarray]) -> pd.D
     import numpy as np
     import pandas as pd
 
-    mean = np.mean(found, axis=0, dtype=np.float64)
+    mean = np.asarray(np.mean(found, axis=0, dtype=np.float64))
     number = np.unique(np.geomspace(1, len(mean), MOST_VALUES).round().astype(int))
     return pd.DataFrame(
         {
@@ -116,6 +116,6 @@ def _handles(strengths: list[float]) -> list[Any]:
 
     labels = {"null": "isotropic, as estimated", "isotropic": "isotropic: 1/d"}
     return [
-        Line2D([], [], label=labels[key] if key in labels else f"λ = {key:g}", **look)
+        Line2D([], [], label=labels.get(key) or f"λ = {key:g}", **look)
         for key, look in _looks(strengths).items()
     ]

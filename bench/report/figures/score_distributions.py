@@ -22,7 +22,7 @@ MOST_RUNS = 10
 FARS = ("1e-2", "1e-3")
 ACCURACY = "accuracy"
 GENUINE, IMPOSTOR = "#0173b2", "#de8f05"
-LINES = {ACCURACY: "-", "1e-2": "--", "1e-3": ":"}
+LINES: dict[str, Any] = {ACCURACY: "-", "1e-2": "--", "1e-3": ":"}
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,9 @@ def _table(protocol: str, edges: np.ndarray, halves: list[Half]) -> pd.DataFrame
         shared = {"protocol": protocol, "panel": half.panel, "strength": half.strength, "seeds": half.seeds}
         for kind, density in (("genuine", half.genuine), ("impostor", half.impostor)):
             parts.append(
-                pd.DataFrame({**shared, "kind": kind, "of": "", "from": edges[:-1], "to": edges[1:], "density": density})
+                pd.DataFrame(
+                    {**shared, "kind": kind, "of": "", "from": edges[:-1], "to": edges[1:], "density": density}
+                )
             )
         for name, value in half.thresholds.items():
             of = name if name == ACCURACY else f"FAR {name}"

@@ -33,7 +33,9 @@ def draw(results: ReportData) -> _plot.Drawing | None:
     titles = list(dict.fromkeys(seen.title for seen in found))
     rows = max(sum(seen.title == title for seen in found) for title in titles)
     across = len(titles)
-    figure = Figure(figsize=(max(3.4, min(_plot.PAGE_WIDTH, 2.35 * across)), 0.4 + rows * (min(2.35, 7 / across) + 0.35)))
+    figure = Figure(
+        figsize=(max(3.4, min(_plot.PAGE_WIDTH, 2.35 * across)), 0.4 + rows * (min(2.35, 7 / across) + 0.15))
+    )
     axes = figure.subplots(rows, across, squeeze=False)
     for ax in axes.flat:
         _toys.bare(ax, RING * 1.2)
@@ -59,5 +61,5 @@ def _panel(ax: Axes, seen: _toys.Seen) -> None:
         ax.plot(*inside[mine].T, "o", color=colour, markersize=2, alpha=0.6, markeredgewidth=0, zorder=3)
         ends = seen.unit[mine]
         ax.plot(*(RING * ends).T, "o", color=colour, markersize=3, alpha=0.5, markeredgewidth=0, zorder=4)
-        _toys.number_at(ax, *(RING * 1.12 * centre), who)
+        _toys.number_at(ax, RING * 1.12 * centre[0], RING * 1.12 * centre[1], who)
     ax.plot(0, 0, "+", color="0.4", markersize=5, zorder=2)
