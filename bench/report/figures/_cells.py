@@ -56,10 +56,10 @@ def wrapped(
 
 def plain_ticks(axis: Axis) -> None:
     """Powers of ten as plain text, which a logarithmic axis would otherwise set as formulas."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, NullLocator
 
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_locator(NullLocator())
 
 
 def limits(values: pd.Series) -> tuple[float, float]:

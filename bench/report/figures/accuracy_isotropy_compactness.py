@@ -30,6 +30,7 @@ def draw(results: ReportData) -> _plot.Drawing | None:
     """None where no protocol has all three of accuracy, isotropy and compactness."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
+    from matplotlib.ticker import MaxNLocator
 
     protocols = _cells.measured(results, *METRICS)
     cells = cell_means(results, protocols) if protocols else None
@@ -45,6 +46,7 @@ def draw(results: ReportData) -> _plot.Drawing | None:
             path = cells[(cells["panel"] == title) & (cells["backbone"] == name)]
             _path(ax, path, _plot.MARKERS[i % len(_plot.MARKERS)], colours)
     axes[0].set(xlim=_cells.limits(cells["isotropy"]), ylim=_cells.limits(cells["accuracy"]))
+    axes[0].xaxis.set_major_locator(MaxNLocator(4))
     bar = figure.colorbar(colours, ax=axes, fraction=0.03, aspect=30, pad=0.01)
     bar.set_label("compactness (°)")
     bar.outline.set_visible(False)

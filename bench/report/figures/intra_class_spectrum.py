@@ -115,7 +115,4 @@ def _handles(strengths: list[float]) -> list[Any]:
     from matplotlib.lines import Line2D
 
     labels = {"null": "isotropic, as estimated", "isotropic": "isotropic: 1/d"}
-    return [
-        Line2D([], [], label=labels.get(key) or f"λ = {key:g}", **look)
-        for key, look in _looks(strengths).items()
-    ]
+    return [Line2D([], [], label=labels.get(key) or f"λ = {key:g}", **look) for key, look in _looks(strengths).items()]

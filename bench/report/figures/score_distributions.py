@@ -58,7 +58,7 @@ def draw(results: ReportData) -> _plot.Drawing | None:
     figure, axes = _cells.wrapped(labels, row_height=1.7, xlabel="score (cosine)", ylabel="density")
     for title, ax in zip(titles, axes, strict=True):
         _mirrored(ax, edges, [half for half in halves if half.panel == title])
-    cut = "" if all(half.seeds < MOST_RUNS for half in halves) else f"at most {MOST_RUNS} seeds"
+    cut = f"of each cell {MOST_RUNS} runs" if results.done["cell"].value_counts().max() > MOST_RUNS else ""
     _plot.legend(figure, _handles(halves), title=_cells.joined(protocol_label(protocol), note, cut))
     return _plot.Drawing(figure, _table(protocol, edges, halves))
 
