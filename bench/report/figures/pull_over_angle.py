@@ -28,8 +28,11 @@ MOST, MOST_STRENGTHS = 8, 4
     reads=(),
 )
 def draw(results: ReportData) -> _plot.Drawing | None:
-    """None where no margin can be computed here. Computed, not measured: the same whatever was trained."""
+    """None where nothing is trained yet or no margin can be computed here. Computed, not measured."""
     import pandas as pd
+
+    if results.done.empty:
+        return None
 
     every = planned_losses(results.plan)
     parts, lacking = [], []
