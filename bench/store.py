@@ -262,6 +262,19 @@ class Store:
         set_aside(path)
         raise StoreError(f"{_arrays(path)}: is broken ({problem}); run the suite again to evaluate this run again")
 
+    def some_arrays(self, run: str, evaluation: str, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """Those of the named arrays that are kept, without reading the others, hence without their checksum: for what
+        shows a little of many runs. Raises StoreError where the file cannot be read."""
+        from safetensors import SafetensorError, safe_open
+
+        path = _arrays(self.evaluation_folder(run) / f"{_checked(evaluation)}.json")
+        try:
+            with safe_open(path, framework="numpy") as stored:
+                there = set(stored.keys())
+                return {name: stored.get_tensor(name) for name in names if name in there}
+        except (OSError, SafetensorError) as error:
+            raise StoreError(f"{path}: is broken ({error}); run the suite again to evaluate this run again") from None
+
     def clear_evaluations(self, run: str) -> None:
         """Forgets all evaluations, which are those of weights that are about to be replaced."""
         shutil.rmtree(self.evaluation_folder(run), ignore_errors=True)
@@ -321,6 +334,15 @@ class Store:
             return read_json(path)
         except ValueError as error:
             raise StoreError(f"{path}: cannot be read ({error}); `bench search` writes it anew") from None
+
+    def write_toy(self, key: str, record: Mapping[str, Any]) -> None:
+        """What a toy network of this configuration learnt: ``results/toys/<key>.json``, for every suite alike."""
+        body = {"schema": SCHEMA, **record}
+        write_json(self.root / "toys" / f"{_checked(key)}.json", {**body, "checksum": digest(body)})
+
+    def toy(self, key: str) -> dict[str, Any] | None:
+        """The record, or None; one that is broken is set aside."""
+        return read_checked(self.root / "toys" / f"{_checked(key)}.json")
 
     def plans(self) -> Iterator[dict[str, Any]]:
         return (self.plan(name) for name in self.suite_names())

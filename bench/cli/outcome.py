@@ -11,11 +11,15 @@ from bench.cli.console import err, out
 from bench.store import Store
 
 
-def write_reports(store: Store, names: Iterable[str]) -> None:
-    """Writes the report of each suite and prints its table."""
+def write_reports(store: Store, names: Iterable[str], *, toy: bool = False) -> None:
+    """Writes the report of each suite and prints its table, its toy networks trained first where asked for."""
+    from bench.report.toy import train_toys
     from bench.report.write import write_report
 
     for name in names:
+        plan = store.plan(name)
+        if toy or plan["report"].get("toy"):
+            train_toys(store, plan, lambda done, count: err.print(f"toy networks: {done}/{count}", markup=False))
         paths = write_report(store, name)
         out.print(paths.text, markup=False)
         for warning in paths.warnings:

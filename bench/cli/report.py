@@ -16,6 +16,7 @@ from bench.errors import BenchError
 def report(
     suites: Annotated[list[str] | None, typer.Argument(help="suite names; none: all, and an index page")] = None,
     results: Results = Path("results"),
+    toy: Annotated[bool, typer.Option("--toy", help="train the toy networks of 2 and 3 dimensions first")] = False,
 ) -> None:
     """Write tables, figures and the page, and print the table."""
     from bench.scheduling.selection import suite_name
@@ -25,7 +26,7 @@ def report(
     names = [suite_name(name) for name in suites or []] or store.suite_names()
     if not names:
         raise BenchError(f"{results}: no suite has run here; see `bench run SUITE`")
-    write_reports(store, names)
+    write_reports(store, names, toy=toy)
     if not suites:
         from bench.report.write import write_index
 

@@ -81,27 +81,50 @@ def measure(embeddings: npt.ArrayLike, identity: npt.ArrayLike, *, seed: int = 0
     ``seed``. With fewer than two such identities every value is None. Raises DataError for embeddings that are
     zero or not finite.
     """
+    draw = np.random.default_rng(seed_for("geometry", seed=seed))
+    group, left_out = equal_groups(embeddings, identity, draw)
+    if not len(group):
+        empty = np.zeros(len(EDGES_DEG) - 1, np.int64)
+        return Geometry(0, 0, left_out, 0, None, None, None, None, None, None, None, None, None, empty, empty, {})
+    return _measure(group, left_out=left_out, draw=draw)
+
+
+def equal_groups(embeddings: npt.ArrayLike, identity: npt.ArrayLike, draw: np.random.Generator) -> tuple[Floats, int]:
+    """Unit embeddings (I, n, d) of the identities that count, and the number of the others; see `measure`.
+
+    I is 0 where fewer than two count.
+    """
     unit, labels = _unit(embeddings), np.asarray(identity)
     if labels.shape != unit.shape[:1]:
         raise DataError(f"identities must be ({len(unit)},), one for each embedding, found {labels.shape}")
     people, counts = np.unique(labels, return_counts=True)
     enough = np.sort(counts[counts >= QUADRUPLE])
     if len(enough) < 2:
-        empty = np.zeros(len(EDGES_DEG) - 1, np.int64)
-        return Geometry(0, 0, len(people), 0, None, None, None, None, None, None, None, None, None, empty, empty, {})
+        return np.zeros((0, 0, unit.shape[1])), len(people)
     n = int(min(PER_IDENTITY, enough[len(enough) // 2]))
-    draw = np.random.default_rng(seed_for("geometry", seed=seed))
     kept = [draw.permutation(np.flatnonzero(labels == p))[:n] for p in people[counts >= n]]
-    return _measure(unit[np.stack(kept)], left_out=len(people) - len(kept), draw=draw)
+    return unit[np.stack(kept)], len(people) - len(kept)
+
+
+def around_mean(group: Floats) -> tuple[Floats, Floats, Floats]:
+    """Of groups (I, n, d) of unit embeddings: the directions of their sums (I, d), the cosines to these (I, n), and
+    what lies across them (I, n, d), which adds up to zero over a group."""
+    mean: Floats = group.sum(axis=1)
+    mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
+    cosine: Floats = np.einsum("ind,id->in", group, mean)
+    return mean, cosine, group - cosine[..., None] * mean[:, None]
+
+
+def spreads(residual: Floats) -> npt.NDArray[np.bool_]:
+    """Which groups (I, n, d) have a scatter: embeddings of one picture differ by rounding only."""
+    found: npt.NDArray[np.bool_] = np.linalg.norm(residual, axis=2).max(axis=1) > 1e-5
+    return found
 
 
 def _measure(group: Floats, *, left_out: int, draw: np.random.Generator) -> Geometry:
     """Geometry of equally many unit embeddings (I, n, d) of I ≥ 2 identities."""
     count, n, d = group.shape
-    mean = group.sum(axis=1)
-    mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
-    cosine = np.einsum("ind,id->in", group, mean)
-    residual = group - cosine[..., None] * mean[:, None]
+    mean, cosine, residual = around_mean(group)
     sine = np.linalg.norm(residual, axis=2)
     # Near 0, where compact identities end up, the arc cosine loses half of the digits.
     angle = np.degrees(np.arctan2(sine, cosine))
@@ -112,8 +135,7 @@ def _measure(group: Floats, *, left_out: int, draw: np.random.Generator) -> Geom
     others = _degrees(group @ mean.T)
     others[np.arange(count), :, np.arange(count)] = np.inf
 
-    # Embeddings of one picture differ by rounding only.
-    spread = sine.max(axis=1) > 1e-5
+    spread = spreads(residual)
     residual = residual[spread]
     parts: dict[str, tuple[Floats, Floats]] = {}
     null = None

@@ -15,6 +15,7 @@ from bench.evaluation.embed import raw_embeddings
 from bench.evaluation.geometry import measure, pull_isotropy
 from bench.evaluation.lists import lists_of
 from bench.evaluation.record import Measures, measure_images
+from bench.evaluation.spectrum import spectra
 from bench.losses.head import MarginHead
 from bench.suite.seeds import seed_for
 
@@ -27,7 +28,7 @@ def evaluate_protocol(
     backbone: torch.nn.Module, protocol: PackedProtocol, options: dict[str, Any], *, device: torch.device,
     progress: Progress | None = None,
 ) -> tuple[dict[str, Any], Arrays]:  # fmt: skip
-    """Record of metrics, and the arrays kept beside it: scores (P,), same (P,), embeddings (T, d) float16.
+    """Record of metrics, and the arrays kept beside it: scores (P,), same (P,), embeddings (T, d) float16, `spectra`.
 
     ``options``: the evaluation block. A template's embedding is the normalised mean of its images' unit embeddings.
     ``progress(done, total)`` is called after every batch of images.
@@ -52,6 +53,8 @@ def evaluate_protocol(
     }
     if protocol.fold is not None:
         arrays["fold"] = protocol.fold
+    if protocol.named:
+        arrays |= spectra(templates, protocol.template_identity)
     return {**record, "options": options, "seconds": time.monotonic() - begun}, arrays
 
 
@@ -81,4 +84,4 @@ def evaluate_training(
         "facts": {"images": len(inside), **geometry.facts()},
         "seconds": time.monotonic() - begun,
     }
-    return record, {"embeddings": unit.astype(np.float16)}
+    return record, {"embeddings": unit.astype(np.float16), **spectra(unit, labels[inside], seed=seed)}

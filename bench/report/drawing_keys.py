@@ -15,6 +15,7 @@ from typing import Any
 from bench.catalog import Spec
 from bench.records import digest
 from bench.report.results import ReportData
+from bench.report.toy import kept_toys
 
 _ROW = frozenset({
     "suite", "run", "seed", "status", "cell", "baseline", "backbone", "margin", "terms", "variant", "share", "select",
@@ -23,7 +24,7 @@ _ROW = frozenset({
 """What tells rows apart, which every figure sees beside the axes."""
 _ABOUT = ("command", "warnings", "notes", "file", "digest")
 """Of a plan, what says nothing of its runs; no figure sees it."""
-_EVERYTHING = ("*", "events", "evaluations", "search")
+_EVERYTHING = ("*", "events", "evaluations", "search", "toys")
 
 
 def seen_by(spec: Spec, data: ReportData) -> ReportData:
@@ -45,6 +46,7 @@ def figure_keys(specs: Iterable[Spec], data: ReportData, setting: Sequence[Any])
     plan = digest({key: value for key, value in data.plan.items() if key not in _ABOUT})
     stamps = {run["run"]: data.store.stamps(run["run"], run["evaluations"].values()) for run in data.plan["runs"]}
     stored = {kind: digest(_of_kind(stamps, kind)) for kind in ("events", "evaluations")}
+    stored["toys"] = digest(kept_toys(data.store, data.plan))
     shared = [plan, version("matplotlib"), *setting]
     keys = {}
     for spec in specs:

@@ -220,6 +220,9 @@ class ReportBlock(Block):
         "tar_at_far_1e-3",
     ]
     digits: Annotated[int, Field(ge=0, le=4, description="decimals of percentages")] = 2
+    toy: Annotated[bool, Field(description="train toy networks of 2 and 3 dimensions with these losses, to show")] = (
+        False
+    )
 
 
 class ExecutorBlock(Named):

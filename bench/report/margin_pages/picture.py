@@ -84,7 +84,7 @@ def _target(panel: Axes, head: MarginHead) -> list[Any]:
     several = psi_depends_on_norm(head)
     for norm, grey, dashes in zip(NORMS, GREYS, DASHES, strict=True):
         if several or norm == NORM:
-            mean, low, high = _over_directions(target(head, _angles(), norm=norm))
+            mean, low, high = over_directions(target(head, every_direction(), norm=norm))
             panel.plot(ANGLES, mean, color=grey, linestyle=dashes, label=f"‖x‖ = {norm:g}")
             panel.fill_between(ANGLES, low, high, color=grey, alpha=0.2, linewidth=0)
     if several:
@@ -96,7 +96,7 @@ def _target(panel: Axes, head: MarginHead) -> list[Any]:
 
 def _pull(panel: Axes, head: MarginHead, colours: dict[float, Any], *, band: bool, linestyle: Any) -> None:
     for strength in reversed(STRENGTHS):
-        mean, low, high = _over_directions(look(head, _angles(), strength).pull)
+        mean, low, high = over_directions(look(head, every_direction(), strength).pull)
         panel.plot(ANGLES, mean, color=colours[strength], linestyle=linestyle, linewidth=WIDTHS[strength])
         if band:
             panel.fill_between(ANGLES, low, high, color=colours[strength], alpha=0.18, linewidth=0)
@@ -112,12 +112,12 @@ def _directions(panel: Axes, head: MarginHead, colours: dict[float, Any]) -> Non
     panel.set(xlabel="directions, weakest first (%)", xlim=(0, 100), ylim=(0, 1.05))
 
 
-def _angles() -> Tensor:
+def every_direction() -> Tensor:
     """Radians, each as often as there are directions, in one batch."""
     return ANGLES.deg2rad().repeat(DIRECTIONS)
 
 
-def _over_directions(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def over_directions(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mean and 5th and 95th percentile of each angle."""
     table = values.view(DIRECTIONS, len(ANGLES))
     low, high = table.quantile(torch.tensor([0.05, 0.95], dtype=table.dtype), dim=0)

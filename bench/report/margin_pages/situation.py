@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,10 +44,7 @@ def has_straight_through(spec: Spec) -> bool:
 
 @functools.cache
 def head_of(name: str, *, straight_through: bool = False) -> MarginHead:
-    """A margin's head, float64, in evaluation: unit centres, enhancement, and the state that some batches leave.
-
-    The own class's sub-centres coincide, so that the angle to the nearest is the stated one.
-    """
+    """A margin's head with every option at its default, enhanced with profile `matched`; see `prepared`."""
     spec = MARGINS.get(name)
     gate = gate_of(spec)
     margin = {"name": name, **spec.defaults}
@@ -56,12 +55,20 @@ def head_of(name: str, *, straight_through: bool = False) -> MarginHead:
         "gate": {"name": gate, **GATES.get(gate).defaults},
         "profile": {"name": "matched", **PROFILES.get("matched").defaults},
     }
+    return prepared(margin, term)
+
+
+def prepared(margin: Mapping[str, Any], term: Mapping[str, Any] | None) -> MarginHead:
+    """A head, float64, in evaluation: unit centres, enhancement, and the margin's state that some batches leave.
+
+    The own class's sub-centres coincide, so that the angle to the nearest is the stated one. Raises as `MarginHead`.
+    """
     head = MarginHead(margin, term, CLASSES, DIMENSION, generator=_generator(0), stream=_generator(1)).double()
     with torch.no_grad():
         head.centres.copy_(F.normalize(head.centres, dim=-1))
         if head.centres.ndim == 3:
             head.centres[0] = head.centres[0, :1]
-        if "update" in spec.traits:
+        if "update" in head.margin.spec.traits:
             _train(head)
     return head.eval()
 
