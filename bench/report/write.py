@@ -11,8 +11,12 @@ from pathlib import Path
 from bench.catalog import FIGURES
 from bench.records import digest, write_bytes, write_json
 from bench.report.figures._plot import Drawing, style
+from bench.report.effects import effects
 from bench.report.page import DrawnFigure, count_runs, render_index, render_page
 from bench.report.results import ReportData, load_results, report_data
+from bench.report.run_records import run_records
+from bench.report.sections import page_sections
+from bench.report.summary import summarise
 from bench.report.table import Table, build_table
 from bench.report.writers import to_csv, to_html, to_latex, to_markdown, to_text
 from bench.store import Store
@@ -31,22 +35,26 @@ class ReportPaths:
     text: str
 
 
-def write_report(store: Store, name: str) -> ReportPaths:
+def write_report(store: Store, name: str, *, refresh: int | None = None) -> ReportPaths:
     """Writes ``results/suites/<name>/report/``, each file whole or not at all; the page last.
 
-    Equal results give equal files. Raises StoreError for an unknown suite or a folder that cannot be written.
+    ``refresh``: seconds after which the page loads itself again, for a suite that still trains. Equal results give
+    equal files. Raises StoreError for an unknown suite or a folder that cannot be written.
     """
     data = report_data(store, name)
     table = build_table(data)
     folder = store.suite_folder(name) / "report"
     figures = _figures(data, folder / "figures")
-    html = to_html(table)
     contents = {
         "table.md": to_markdown(table).encode(),
         "table.tex": to_latex(table).encode(),
         "table.csv": to_csv(table).encode(),
-        "report.html": render_page(data, html, figures).encode(),
+        "runs.csv": data.frame.to_csv(index=False, lineterminator="\n").encode(),
     }
+    summary = summarise(data.frame, data.plan, effects(data), data.search)
+    sections = page_sections(data, summary, to_html(table), figures, contents)
+    page = render_page(data.plan, count_runs(data.frame), sections, run_records(data), refresh)
+    contents["report.html"] = page.encode()
     for path, content in contents.items():
         write_bytes(folder / path, content)
     drawn = [f"figures/{figure.name}.{ending}" for figure in figures for ending in ("png", "pdf")]
