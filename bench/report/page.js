@@ -72,9 +72,11 @@ function makeSortable(table) {
   }
 }
 
+const FILTERED = 4; // rows from which a table is filtered: fewer are seen at a glance
+
 function makeFilterable(table, number) {
   const rows = [...table.tBodies].flatMap((body) => [...body.rows]);
-  if (rows.length < 2) return;
+  if (rows.length < FILTERED) return;
   const texts = rows.map((row) => [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase());
   const id = `filter-${number}`;
   const input = element("input", { type: "search", id, autocomplete: "off", spellcheck: "false" });

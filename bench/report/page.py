@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -50,7 +51,7 @@ def render_page(
     records: Mapping[str, Any],
     refresh: int | None = None,
 ) -> str:
-    """The suite's page. ``counts``: as of `count_runs`; ``records``: as of `run_records`, which the page's script shows.
+    """The suite's page. ``counts``: as of `count_runs`; ``records``: as of `run_records`, which its script shows.
 
     ``refresh``: seconds after which the page loads itself again, for one that is written anew while the suite trains.
     """
@@ -78,7 +79,7 @@ def count_runs(frame: pd.DataFrame) -> dict[str, int]:
 def data_uri(name: str, content: bytes) -> Markup:
     """Of a file's content, by the ending of its name."""
     kind = _TYPES[name.rpartition(".")[2]]
-    return Markup(f"data:{kind};base64,{base64.b64encode(content).decode()}")  # noqa: S704 (no character to escape)
+    return Markup(f"data:{kind};base64,{base64.b64encode(content).decode()}")
 
 
 def link(path: str, content: bytes) -> Markup:
@@ -89,15 +90,22 @@ def link(path: str, content: bytes) -> Markup:
 def script_json(value: Any) -> Markup:
     """JSON that nothing in it can end the script element it stands in; equal values give equal text."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
 @cache
 def templates() -> Environment:
-    return Environment(
+    found = Environment(
         loader=PackageLoader("bench.report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
+    found.filters["tied"] = _tied
+    return found
+
+
+def _tied(text: str) -> str:
+    """No line break between a number and its unit, nor between a sign and its value."""
+    return re.sub(r"(?<=\d) (?=%)|(?<=[λ=<±]) (?=\d)", "\N{NO-BREAK SPACE}", text)
 
 
 def _render(template: str, **values: Any) -> str:
@@ -106,7 +114,7 @@ def _render(template: str, **values: Any) -> str:
         f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    inline = {"style": Markup(style), "script": Markup(script), "policy": Markup(policy)}  # noqa: S704 (the package's)
+    inline = {"style": Markup(style), "script": Markup(script), "policy": Markup(policy)}
     return templates().get_template(template).render(**inline, **values)
 
 

@@ -42,7 +42,8 @@ def run_records(data: ReportData) -> dict[str, Any]:
     configs = {key: dict(_flat(run["config"])) for key, run in planned.items()}
     fields = list(dict.fromkeys(name for config in configs.values() for name in config))
     runs = {}
-    for run, seed, cell, status, error in zip(*(data.frame[c] for c in ("run", "seed", "cell", "status", "error")), strict=True):  # fmt: skip
+    columns = (data.frame[column] for column in ("run", "seed", "cell", "status", "error"))
+    for run, seed, cell, status, error in zip(*columns, strict=True):
         config = configs[run]
         runs[run] = {
             "name": names[cell],
@@ -107,8 +108,8 @@ def _noted(events: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         counts[kind] = counts.get(kind, 0) + 1
     if counts:
         yield ", ".join(f"{kind} × {count}" if count > 1 else kind for kind, count in counts.items())
-    noted = [(kind, event[_NOTED[kind]]) for event in events if (kind := event.get("kind")) in _NOTED
-             and _NOTED[kind] in event]  # fmt: skip
+    noted = [(kind, event[said]) for event in events for kind, said in _NOTED.items()
+             if event.get("kind") == kind and said in event]  # fmt: skip
     for kind, text in noted[-EVENTS:]:
         yield f"{kind}: {_line(str(text))}"
 
@@ -134,8 +135,9 @@ def _line(text: str) -> str:
 def _tests(
     data: ReportData, run: str, evaluations: Mapping[str, str], metrics: Pool
 ) -> Iterable[tuple[str, list[Any]]]:
-    for protocol, key in evaluations.items():
-        record = data.store.evaluation(run, key)
+    order = [protocol for protocol in (*data.plan["protocols"], "train") if protocol in evaluations]
+    for protocol in dict.fromkeys(order):
+        record = data.store.evaluation(run, evaluations[protocol])
         if record is None:
             continue
         intervals = record.get("intervals") or {}

@@ -30,21 +30,21 @@ def page_sections(
 ) -> list[Section]:
     """``downloads``: path below the report's folder → content, for every table; ``published``, ``search``: left out
     where they are None."""
-    macros = templates().get_template("sections.html.j2").module
+    macros: Any = templates().get_template("sections.html.j2").module
     suite = data.plan["suite"]
     commands = [data.plan["command"], f"python -m bench report {suite}"]
     lost = data.frame[data.frame["status"] != DONE]
     found: list[tuple[str, str, Markup | None]] = [
-        ("summary", "Summary", macros.summary(summary)),  # type: ignore[attr-defined]
-        ("results", "Results", macros.wide(table, "Results")),  # type: ignore[attr-defined]
+        ("summary", "Summary", macros.summary(summary)),
+        ("results", "Results", macros.wide(table, "Results")),
         ("published", "As published", published),
         ("search", "Search", search),
-        ("figures", "Figures", macros.figures([_figure(figure, suite) for figure in figures])),  # type: ignore[attr-defined]
-        ("runs", "Runs", macros.runs(*_runs(data))),  # type: ignore[attr-defined]
-        ("unfinished", "Runs without a result", macros.unfinished(_unfinished(data, lost)) if len(lost) else None),  # type: ignore[attr-defined]
-        ("provenance", "Where these numbers come from", macros.provenance(_provenance(data))),  # type: ignore[attr-defined]
-        ("reproduce", "To reproduce", macros.reproduce(commands)),  # type: ignore[attr-defined]
-        ("downloads", "Downloads", macros.downloads(_files(downloads, suite))),  # type: ignore[attr-defined]
+        ("figures", "Figures", macros.figures([_figure(figure, suite) for figure in figures])),
+        ("runs", "Runs", macros.runs(*_runs(data))),
+        ("unfinished", "Runs without a result", macros.unfinished(_unfinished(data, lost)) if len(lost) else None),
+        ("provenance", "Where these numbers come from", macros.provenance(_provenance(data))),
+        ("reproduce", "To reproduce", macros.reproduce(commands)),
+        ("downloads", "Downloads", macros.downloads(_files(downloads, suite))),
     ]
     return [Section(id, title, html) for id, title, html in found if html is not None]
 
@@ -72,12 +72,12 @@ def _runs(data: ReportData) -> tuple[list[tuple[str, bool]], list[dict[str, Any]
             *((f"{protocol_label(p)} {metric(name).heading}", True) for p, name in columns)]  # fmt: skip
     digits = int(data.plan["report"]["digits"])
     scaled = [(data.frame[f"{p}.{name}"] * metric(name).scale).tolist() for p, name in columns]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for at, row in enumerate(data.frame[["run", *dict.fromkeys(axes), "seed", "status", "loss"]].to_dict("records")):
         cells = [(str(row[axis]), str(row[axis]) if numeric else None)
                  for axis, (_, numeric) in zip(axes, head[1:], strict=False)]  # fmt: skip
         numbers = [_shown(row["loss"], 4), *(_shown(values[at], digits) for values in scaled)]
-        rows.append({"run": row["run"], "status": row["status"], "cells": cells, "seed": row["seed"], "numbers": numbers})
+        rows.append({**{name: row[name] for name in ("run", "seed", "status")}, "cells": cells, "numbers": numbers})
     return head, rows
 
 

@@ -52,7 +52,7 @@ def summarise(
 
 def cell_names(frame: pd.DataFrame, axes: Sequence[str]) -> dict[str, str]:
     """Cell → what tells it from the others in words, such as "iresnet, arcface, λ 0.1"."""
-    telling = [axis for axis in axes if frame[axis].nunique() > 1] or list(axes)[:1]
+    telling = [axis for axis in axes if len(frame[axis].unique()) > 1] or list(axes)[:1]
     firsts = frame.drop_duplicates("cell")
     return {str(row["cell"]): ", ".join(_said(axis, row[axis]) for axis in telling) or str(row["margin"])
             for _, row in firsts.iterrows()}  # fmt: skip
@@ -184,10 +184,11 @@ def _search(
         final = study.get("final") or {}
         rows = effects[(effects["cell"] == final.get("best")) & (effects["baseline"] == final.get("baseline"))]
         for _, row in rows.iterrows():
-            shown = pd.notna(row["p_holm"]) and row["p_holm"] < LEVEL
-            verdict = "" if shown else "; no difference could be shown"
-            said.append(f"Retrained and tested: {_difference(row, names, digits)}{verdict}." if pd.notna(row["p_holm"])
-                        else f"Retrained and tested: {names[str(row['cell'])]} could not be compared for want of seeds.")  # fmt: skip
+            tested = _difference(row, names, digits) if pd.notna(row["p_holm"]) else (
+                f"{names[str(row['cell'])]} could not be compared on {protocol_label(str(row['protocol']))}"
+            )  # fmt: skip
+            verdict = "; no difference could be shown" if row["p_holm"] >= LEVEL else ""
+            said.append(f"Retrained and tested: {tested}{verdict}.")
     return said
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bench.catalog import FIGURES
 from bench.records import digest, write_bytes, write_json
-from bench.report.figures._plot import Drawing, style
 from bench.report.effects import effects
+from bench.report.figures._plot import Drawing, style
 from bench.report.page import DrawnFigure, count_runs, render_index, render_page
 from bench.report.results import ReportData, load_results, report_data
 from bench.report.run_records import run_records
