@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def run_records(data: ReportData) -> dict[str, Any]:
         "fields": fields,
         "values": list(values),
         "environments": list(environments),
-        "metrics": [_described(name) for name in metrics],
+        "metrics": [[_described(name).label, _described(name).unit] for name in metrics],
         "curves": {name: [label, unit] for name, (label, unit, _) in CURVES.items()},
         "command": "python -m bench verify-run",
     }
@@ -87,17 +88,18 @@ def curves(events: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     shown = [*shown[:-1], epochs[-1]] if epochs else []
     found: dict[str, list[Any]] = {}
     for name, (_, _, scale) in CURVES.items():
-        series = [_at(by_epoch[epoch], name) for epoch in shown]
+        *inside, last = name.split(".")
+        series = [_at(by_epoch[epoch], inside, last) for epoch in shown]
         if any(value is not None for value in series):
             found[name] = [None if value is None else _short(value * scale) for value in series]
     return {"epoch": shown, **found} if found else {}
 
 
-def _at(event: Mapping[str, Any], name: str) -> float | None:
-    value: Any = event
-    for part in name.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return float(value) if isinstance(value, int | float) else None
+def _at(event: Mapping[str, Any], inside: Sequence[str], name: str) -> float | None:
+    for part in inside:
+        event = event.get(part) or {}
+    value = event.get(name)
+    return None if value is None else float(value)
 
 
 def _noted(events: Sequence[Mapping[str, Any]]) -> Iterable[str]:
@@ -148,14 +150,18 @@ def _tests(
 
 
 def _measured(name: str, value: float, interval: Mapping[str, Any] | None) -> list[float]:
-    scale = metric(name).scale
+    scale = _described(name).scale
     ends = [] if not interval else [interval.get("low"), interval.get("high")]
     return [_short(part * scale, 6) for part in (value, *ends) if part is not None]
 
 
-def _described(name: str) -> list[str]:
-    found = metric(name)
-    return [found.label, found.unit]
+_described = cache(metric)
+
+
+@lru_cache(4096, typed=True)
+def _text(value: str | float | bool | None) -> str:
+    """A value of a configuration; asked for the same few values by every run."""
+    return value if isinstance(value, str) else canonical(value)
 
 
 def _flat(value: Any, prefix: str = "") -> Iterable[tuple[str, str]]:
@@ -163,7 +169,7 @@ def _flat(value: Any, prefix: str = "") -> Iterable[tuple[str, str]]:
         for name, inner in value.items():
             yield from _flat(inner, f"{prefix}.{name}" if prefix else str(name))
     else:
-        yield prefix, value if isinstance(value, str) else canonical(value)
+        yield prefix, canonical(value) if isinstance(value, list | Mapping) else _text(value)
 
 
 def _place(pool: Pool, text: str) -> int:
