@@ -72,17 +72,23 @@ def _runs(data: ReportData) -> tuple[list[tuple[str, bool]], list[dict[str, Any]
             *((f"{protocol_label(p)} {metric(name).heading}", True) for p, name in columns)]  # fmt: skip
     digits = int(data.plan["report"]["digits"])
     scaled = [(data.frame[f"{p}.{name}"] * metric(name).scale).tolist() for p, name in columns]
+    found = data.frame[list(dict.fromkeys(["run", *axes, "seed", "status", "loss"]))]
     rows: list[dict[str, Any]] = []
-    for at, row in enumerate(data.frame[["run", *dict.fromkeys(axes), "seed", "status", "loss"]].to_dict("records")):
-        cells = [(str(row[axis]), str(row[axis]) if numeric else None)
-                 for axis, (_, numeric) in zip(axes, head[1:], strict=False)]  # fmt: skip
+    for at, row in enumerate(found.to_dict("records")):
+        cells = [_label(row[axis], numeric) for axis, (_, numeric) in zip(axes, head[1:], strict=False)]
         numbers = [_shown(row["loss"], 4), *(_shown(values[at], digits) for values in scaled)]
         rows.append({**{name: row[name] for name in ("run", "seed", "status")}, "cells": cells, "numbers": numbers})
     return head, rows
 
 
 def _numeric(labels: pd.Series[Any]) -> bool:
-    return bool(pd.to_numeric(labels, errors="coerce").notna().all())
+    return bool(pd.to_numeric(labels.dropna(), errors="coerce").notna().all())
+
+
+def _label(value: object, numeric: bool) -> Cell:
+    """An axis's label; a run of a part of the grid without that axis has none."""
+    text = str(value) if isinstance(value, str) else ""
+    return text or "–", text if numeric else None
 
 
 def _shown(value: float, digits: int) -> Cell:

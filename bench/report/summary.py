@@ -53,9 +53,11 @@ def summarise(
 def cell_names(frame: pd.DataFrame, axes: Sequence[str]) -> dict[str, str]:
     """Cell → what tells it from the others in words, such as "iresnet, arcface, λ 0.1"."""
     telling = [axis for axis in axes if len(frame[axis].unique()) > 1] or list(axes)[:1]
-    firsts = frame.drop_duplicates("cell")
-    return {str(row["cell"]): ", ".join(_said(axis, row[axis]) for axis in telling) or str(row["margin"])
-            for _, row in firsts.iterrows()}  # fmt: skip
+    return {
+        str(row["cell"]): ", ".join(_said(axis, row[axis]) for axis in telling if pd.notna(row[axis]))
+        or str(row["margin"])
+        for _, row in frame.drop_duplicates("cell").iterrows()
+    }
 
 
 def _said(axis: str, value: object) -> str:

@@ -162,10 +162,10 @@ def test_the_index_links_what_is_reported_and_sorts(tmp_path: Path) -> None:
     assert 'data-value="4"' in text
 
 
-def test_five_hundred_runs_are_quick_and_small(tmp_path: Path) -> None:
+def test_a_run_costs_the_page_little(tmp_path: Path) -> None:
     store = Store(tmp_path)
     runs = [planned_run("small_cnn", "arcface", strength / 100, seed, protocols=("lfw", "ytf", "cfp_fp"))
-            for strength in range(50) for seed in range(10)]  # fmt: skip
+            for strength in range(10) for seed in range(10)]  # fmt: skip
     finish_runs(store, runs, epochs=30)
     fabricate(tmp_path / "other", **{**SMALL, "seeds": (0,)})
     plan = {**Store(tmp_path / "other").plan("made_up"), "runs": runs}
@@ -173,6 +173,20 @@ def test_five_hundred_runs_are_quick_and_small(tmp_path: Path) -> None:
     data = report_data(store, "made_up")
     begun = time.process_time()
     records = script_json(run_records(data))
-    assert time.process_time() - begun < 5
-    assert len(records) < 6_000_000
-    assert len(json.loads(records)["runs"]) == 500
+    assert time.process_time() - begun < 2  # 500 such runs: 2 seconds, and 2.6 MB with 100 epochs each
+    assert len(records) < 100 * 6_000
+    assert len(json.loads(records)["runs"]) == 100
+
+
+def test_a_run_without_an_axis_has_no_label_there(tmp_path: Path) -> None:
+    """As where a suite has two grids; an axis may also be the seed, which is a column of its own too."""
+    store = small(tmp_path)
+    plan = store.plan("made_up")
+    plan["axes"] = [*plan["axes"], "recipe.epochs", "seed"]
+    for run in plan["runs"][1:]:
+        run["axes"] = {**run["axes"], "recipe.epochs": "8", "seed": str(run["seed"])}
+    store.write_plan("made_up", plan)
+    page = page_of(store)
+    row = re.search(rf'<tr id="run-{plan["runs"][0]["run"]}">.*', page)[0]
+    assert '<td class="number" data-value="">–</td>' in row
+    assert '<td class="number" data-value="8">8</td>' in page

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from fabricated import PROTOCOLS, fabricate, planned_run, write_run
+from typer.testing import CliRunner
 
+from bench.cli.main import app
 from bench.errors import StoreError
 from bench.report import watch as module
 from bench.report.page import DrawnFigure
@@ -86,3 +88,25 @@ def test_the_last_page_is_that_of_an_ordinary_report(store: Store, monkeypatch: 
     write_report(store, "made_up")
     assert page.read_bytes() == watched
     assert b"still training" not in watched
+
+
+def test_the_command_prints_a_line_an_update_and_leaves_at_ctrl_c(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bench.report.write.draw_figures", lambda _: [])
+    monkeypatch.setattr(watch, "__defaults__", (told,))
+    asked = ["report", "made_up", "--watch", "--results", str(store.root)]
+    stopped = CliRunner().invoke(app, asked)
+    page = store.suite_folder("made_up") / "report" / "report.html"
+    assert stopped.exit_code == 130
+    assert f"made_up: 0 of 2 runs done, 2 missing; report: {page}" in stopped.stdout
+    assert "still training" not in page.read_text()
+    for key in KEYS:
+        finish(store, key)
+    ended = CliRunner().invoke(app, asked)
+    assert ended.exit_code == 0
+    assert f"made_up: 2 of 2 runs done; report: {page}" in ended.stdout
+    assert "best, ' second in its column" in ended.stdout
