@@ -16,6 +16,10 @@ function svg(tag, attributes, ...children) {
   return made;
 }
 
+// The heading of a group of rows: one cell as wide as the table.
+
+const isHeading = (row) => row.cells.length === 1 && row.cells[0].colSpan > 1;
+
 // Tables: the last row of the head sorts, also cells of rows above it that reach down to it.
 
 function sortableHeads(table) {
@@ -63,8 +67,8 @@ function makeSortable(table) {
       for (const [other] of heads) other.setAttribute("aria-sort", "none");
       head.setAttribute("aria-sort", next);
       [...table.tBodies].forEach((body, at) => {
-        const headings = original[at].filter((row) => row.cells.length === 1 && row.cells[0].colSpan > 1);
-        const rows = original[at].filter((row) => !headings.includes(row));
+        const headings = original[at].filter(isHeading);
+        const rows = original[at].filter((row) => !isHeading(row));
         if (next !== "none") rows.sort(compare(column, next === "ascending" ? 1 : -1));
         body.append(...(next === "none" ? original[at] : [...headings, ...rows]));
       });
@@ -75,9 +79,12 @@ function makeSortable(table) {
 const FILTERED = 4; // rows from which a table is filtered: fewer are seen at a glance
 
 function makeFilterable(table, number) {
-  const rows = [...table.tBodies].flatMap((body) => [...body.rows]);
+  const all = [...table.tBodies].flatMap((body) => [...body.rows]);
+  const [headings, rows] = [all.filter(isHeading), all.filter((row) => !isHeading(row))];
   if (rows.length < FILTERED) return;
-  const texts = rows.map((row) => [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase());
+  const heading = (row) => headings.find((other) => other.parentNode === row.parentNode);
+  const text = (row) => [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase();
+  const texts = rows.map((row) => (heading(row) ? `${text(heading(row))} ${text(row)}` : text(row)));
   const id = `filter-${number}`;
   const input = element("input", { type: "search", id, autocomplete: "off", spellcheck: "false" });
   const count = element("span", { role: "status" });
@@ -89,6 +96,7 @@ function makeFilterable(table, number) {
       row.hidden = !asked.every((word) => texts[at].includes(word));
       shown += !row.hidden;
     });
+    for (const row of headings) row.hidden = !rows.some((other) => heading(other) === row && !other.hidden);
     box.classList.toggle("narrowed", asked.length > 0);
     count.textContent = asked.length ? `${shown} of ${rows.length} rows with “${input.value.trim()}”` : `${rows.length} rows`;
   };

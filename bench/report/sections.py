@@ -28,8 +28,8 @@ def page_sections(
     published: Markup | None = None,
     search: Markup | None = None,
 ) -> list[Section]:
-    """``downloads``: path below the report's folder → content, for every table; ``published``, ``search``: left out
-    where they are None."""
+    """``downloads``: path below the report's folder → content, for every table; ``published``, ``search``: tables
+    of those parts, which are left out where they are None."""
     macros: Any = templates().get_template("sections.html.j2").module
     suite = data.plan["suite"]
     commands = [data.plan["command"], f"python -m bench report {suite}"]
@@ -37,8 +37,8 @@ def page_sections(
     found: list[tuple[str, str, Markup | None]] = [
         ("summary", "Summary", macros.summary(summary)),
         ("results", "Results", macros.wide(table, "Results")),
-        ("published", "As published", published),
-        ("search", "Search", search),
+        ("published", "As published", published and macros.wide(published, "As published")),
+        ("search", "Search", search and macros.wide(search, "Search")),
         ("figures", "Figures", macros.figures([_figure(figure, suite) for figure in figures])),
         ("runs", "Runs", macros.runs(*_runs(data))),
         ("unfinished", "Runs without a result", macros.unfinished(_unfinished(data, lost)) if len(lost) else None),

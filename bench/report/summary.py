@@ -35,9 +35,17 @@ class Summary:
 
 
 def summarise(
-    frame: pd.DataFrame, plan: Mapping[str, Any], effects: pd.DataFrame, search: Mapping[str, Any] | None = None
+    frame: pd.DataFrame,
+    plan: Mapping[str, Any],
+    effects: pd.DataFrame,
+    search: Mapping[str, Any] | None = None,
+    flags: Mapping[tuple[str, str], str] | None = None,
 ) -> Summary:
-    """``frame``: as of `load_results`; ``effects``: as of `effects`, a row a cell and protocol."""
+    """``frame``: as of `load_results`; ``effects``: as of `effects`, a row a cell and protocol.
+
+    ``flags``: (cell, protocol) → the mark that its accuracy has in the table, ‡ near chance, † near the ceiling; None:
+    the table has no such marks, and `NEAR_CHANCE` and `NEAR_CEILING` bound them.
+    """
     names = cell_names(frame, plan["axes"])
     done = frame[frame["status"] == DONE]
     digits = int(plan["report"]["digits"])
@@ -46,7 +54,7 @@ def summarise(
         tuple(_best(done, protocol, names, digits) for protocol in _tested(done, plan)),
         tuple(_term(frame, effects, names, digits)),
         tuple(_search(search, names, effects, digits)),
-        tuple(_caveats(frame, plan, effects, search)),
+        tuple(_caveats(frame, plan, effects, search, flags)),
     )
 
 
@@ -195,7 +203,11 @@ def _search(
 
 
 def _caveats(
-    frame: pd.DataFrame, plan: Mapping[str, Any], effects: pd.DataFrame, search: Mapping[str, Any] | None
+    frame: pd.DataFrame,
+    plan: Mapping[str, Any],
+    effects: pd.DataFrame,
+    search: Mapping[str, Any] | None,
+    flags: Mapping[tuple[str, str], str] | None,
 ) -> list[str]:
     done = frame[frame["status"] == DONE]
     said = []
@@ -212,7 +224,7 @@ def _caveats(
             f"The best of {len(seeds)} configurations was picked by the very numbers shown, "
             "so it is likely to do worse on new data; it was not tested against the next."
         )
-    said += [text for protocol in _tested(done, plan) for text in _near_an_end(done, protocol)]
+    said += [text for protocol in _tested(done, plan) for text in _near_an_end(done, protocol, flags)]
     if (frame["status"] == FAILED).any():
         said.append("A configuration of which runs failed is judged by those that did not, which may flatter it.")
     if (gone := frame["cell"].nunique() - len(seeds)) and len(seeds):
@@ -229,21 +241,21 @@ def _caveats(
     return said
 
 
-def _near_an_end(done: pd.DataFrame, protocol: str) -> list[str]:
+def _near_an_end(done: pd.DataFrame, protocol: str, flags: Mapping[tuple[str, str], str] | None) -> list[str]:
     means = done.groupby("cell")[f"{protocol}.{METRIC}"].mean().dropna()
-    low, high = int((means < NEAR_CHANCE).sum()), int((means >= NEAR_CEILING).sum())
+    if flags is None:
+        low, high = int((means < NEAR_CHANCE).sum()), int((means >= NEAR_CEILING).sum())
+        rules = f"accuracy below {100 * NEAR_CHANCE:g} %", f"accuracy of {100 * NEAR_CEILING:g} % or more"
+    else:
+        marks = [flags.get((str(cell), protocol), "") for cell in means.index]
+        low, high = marks.count("‡"), marks.count("†")
+        rules = "‡ in the table", "† in the table"
     label, of = protocol_label(protocol), f"of {_number(len(means), 'configuration')}"
     said = []
     if low:
-        said.append(
-            f"{label}: {low} {of} near chance (accuracy below {100 * NEAR_CHANCE:g} %): "
-            "differences among them tell nothing of a loss."
-        )
+        said.append(f"{label}: {low} {of} near chance ({rules[0]}): differences among them tell nothing of a loss.")
     if high:
-        said.append(
-            f"{label}: {high} {of} near the ceiling (accuracy of {100 * NEAR_CEILING:g} % or more): "
-            "hardly any room is left to differ."
-        )
+        said.append(f"{label}: {high} {of} near the ceiling ({rules[1]}): hardly any room is left to differ.")
     return said
 
 

@@ -159,6 +159,16 @@ def test_a_limit_is_told(runs: Runs, said: str) -> None:
     assert [text for text in summary_of(runs).caveats if text.startswith(said)]
 
 
+def test_flags_of_the_table_are_counted_in_place_of_bounds() -> None:
+    flags = {("arcface-0", "lfw"): "†", ("arcface-0.1", "lfw"): "‡", ("arcface-0.1", "ytf"): "‡"}
+    table = pd.DataFrame(columns=list(COLUMNS))
+    found = summarise(frame_of({**PAIR, ("cosface", "0"): [0.5]}), PLAN, table, None, flags).caveats
+    assert [text for text in found if text.startswith("LFW")] == [
+        "LFW: 1 of 3 configurations near chance (‡ in the table): differences among them tell nothing of a loss.",
+        "LFW: 1 of 3 configurations near the ceiling († in the table): hardly any room is left to differ.",
+    ]
+
+
 def test_nothing_is_said_to_limit_what_it_does_not() -> None:
     assert summary_of({("arcface", "0"): [0.9] * 5}).caveats == ()
 

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 from bench.cli.main import app
 from bench.errors import StoreError
 from bench.report import watch as module
-from bench.report.page import DrawnFigure
 from bench.report.watch import POLL_SECONDS, REFRESH_SECONDS, Update, watch
 from bench.report.write import write_report
 from bench.store import Store
@@ -42,6 +41,10 @@ def finish(store: Store, key: tuple[str, str, float, int]) -> None:
     write_run(store, planned_run(*key, protocols=PROTOCOLS))
 
 
+def fail(store: Store, key: tuple[str, str, float, int]) -> None:
+    store.write_failure(planned_run(*key, protocols=PROTOCOLS)["run"], {"error": "broke"})
+
+
 def test_it_writes_when_something_changed_and_ends_with_the_last_run(store: Store, written: list[int | None]) -> None:
     told: list[Update] = []
     waits: list[float] = []
@@ -51,7 +54,7 @@ def test_it_writes_when_something_changed_and_ends_with_the_last_run(store: Stor
         if len(waits) == 2:  # nothing happened in the first pause
             finish(store, KEYS[0])
         if len(waits) == 4:
-            store.write_failure(planned_run(*KEYS[1], protocols=PROTOCOLS)["run"], {"error": "broke"})
+            fail(store, KEYS[1])
         assert len(waits) < 9
 
     watch(store, ["made_up"], told.append, pause)
@@ -77,10 +80,10 @@ def test_an_unknown_suite_is_refused_at_once(store: Store) -> None:
         watch(store, ["mad_up"], lambda _: None)
 
 
-def test_the_last_page_is_that_of_an_ordinary_report(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.report.write.draw_figures", lambda _: [DrawnFigure("a", "first", b"png", b"pdf")])
+def test_the_last_page_is_that_of_an_ordinary_report(store: Store) -> None:
+    """All failed, so nothing is drawn, which takes long."""
     for key in KEYS:
-        finish(store, key)
+        fail(store, key)
     told: list[Update] = []
     watch(store, ["made_up"], told.append)
     page = told[0].paths.page
@@ -93,11 +96,10 @@ def test_the_last_page_is_that_of_an_ordinary_report(store: Store, monkeypatch: 
 def test_the_command_prints_a_line_an_update_and_leaves_at_ctrl_c(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def told(*_: object) -> None:
+    def interrupted(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bench.report.write.draw_figures", lambda _: [])
-    monkeypatch.setattr(watch, "__defaults__", (told,))
+    monkeypatch.setattr(watch, "__defaults__", (interrupted,))
     asked = ["report", "made_up", "--watch", "--results", str(store.root)]
     stopped = CliRunner().invoke(app, asked)
     page = store.suite_folder("made_up") / "report" / "report.html"
@@ -105,8 +107,8 @@ def test_the_command_prints_a_line_an_update_and_leaves_at_ctrl_c(
     assert f"made_up: 0 of 2 runs done, 2 missing; report: {page}" in stopped.stdout
     assert "still training" not in page.read_text()
     for key in KEYS:
-        finish(store, key)
+        fail(store, key)
     ended = CliRunner().invoke(app, asked)
     assert ended.exit_code == 0
-    assert f"made_up: 2 of 2 runs done; report: {page}" in ended.stdout
-    assert "best, ' second in its column" in ended.stdout
+    assert f"made_up: 0 of 2 runs done, 2 failed; report: {page}" in ended.stdout
+    assert "A made-up ablation" in ended.stdout
