@@ -1,18 +1,27 @@
-"""The pages: one self-contained file a suite, and an index over all suites."""
+"""The pages: one self-contained file a suite, and an index over all suites. No request leaves either."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.report.labels import axis_label
-from bench.report.results import CANCELLED, DONE, FAILED, MISSING, ReportData, execution_classes
+from bench.report.results import CANCELLED, DONE, FAILED, MISSING
+
+_TYPES = {"csv": "text/csv", "md": "text/markdown", "tex": "text/x-tex", "json": "application/json",
+          "pdf": "application/pdf", "png": "image/png"}  # fmt: skip
+EMBEDDED = 400_000
+"""Bytes up to which a file is held by the page itself, so that it can be had of a page that was mailed alone."""
 
 
 @dataclass(frozen=True)
@@ -25,64 +34,94 @@ class DrawnFigure:
     pdf: bytes
     csv: bytes | None = None
 
-    @property
-    def base64(self) -> str:
-        return base64.b64encode(self.png).decode()
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: its anchor, its heading, and what is below it, in which every text is escaped."""
+
+    id: str
+    title: str
+    html: Markup
 
 
-def render_page(data: ReportData, table: Markup, figures: Sequence[DrawnFigure]) -> str:
-    """The suite's page: no request leaves it, and every text from a file is escaped."""
-    classes = execution_classes(data.frame)
-    page = _template("page.html.j2").render(
-        title=data.plan["title"] or data.plan["suite"],
-        plan=data.plan,
-        counts=count_runs(data.frame),
-        warnings=data.plan["warnings"],
-        table=table,
-        unfinished=_unfinished(data),
-        figures=figures,
-        provenance=_provenance(data, classes),
-        commands=[data.plan["command"], f"python -m bench report {data.plan['suite']}"],
+def render_page(
+    plan: Mapping[str, Any],
+    counts: Mapping[str, int],
+    sections: Sequence[Section],
+    records: Mapping[str, Any],
+    refresh: int | None = None,
+) -> str:
+    """The suite's page. ``counts``: as of `count_runs`; ``records``: as of `run_records`, which its script shows.
+
+    ``refresh``: seconds after which the page loads itself again, for one that is written anew while the suite trains.
+    """
+    return _render(
+        "page.html.j2",
+        title=plan["title"] or plan["suite"],
+        suite=plan["suite"],
+        counts=counts,
+        warnings=plan["warnings"],
+        sections=sections,
+        records=script_json(records),
+        refresh=refresh,
     )
-    return str(page)
 
 
 def render_index(suites: Sequence[Mapping[str, Any]]) -> str:
     """The index: each suite's name, title, counts as of ``count_runs``, and ``reported`` (it has a page)."""
-    return str(_template("index.html.j2").render(suites=suites))
+    return _render("index.html.j2", suites=suites)
 
 
 def count_runs(frame: pd.DataFrame) -> dict[str, int]:
     return {"planned": len(frame), **{s: int((frame["status"] == s).sum()) for s in (DONE, FAILED, CANCELLED, MISSING)}}
 
 
-def _template(name: str) -> Template:
-    loader = PackageLoader("bench.report", "")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template(name)
+def data_uri(name: str, content: bytes) -> Markup:
+    """Of a file's content, by the ending of its name."""
+    kind = _TYPES[name.rpartition(".")[2]]
+    return Markup(f"data:{kind};base64,{base64.b64encode(content).decode()}")
 
 
-def _unfinished(data: ReportData) -> list[dict[str, Any]]:
-    lost = data.frame[data.frame["status"] != DONE]
-    return [
-        {
-            **{name: row[name] for name in ("run", "seed", "status", "error")},
-            "cell": ", ".join(f"{axis_label(axis)} {row[axis]}" for axis in data.plan["axes"]) or row["margin"],
-        }
-        for _, row in lost.iterrows()
-    ]
+def link(path: str, content: bytes) -> Markup:
+    """Where a file is to be had: in the page itself, or beside it where it is large."""
+    return data_uri(path, content) if len(content) <= EMBEDDED else Markup.escape(path)
 
 
-def _provenance(data: ReportData, classes: Sequence[str]) -> dict[str, list[str]]:
-    """What the runs recorded about themselves, each fact once with all its values."""
-    found: dict[str, dict[str, None]] = {}
-    for run in data.done["run"]:
-        result = data.store.outcome(run) or {}
-        for name, value in {**result.get("environment", {}), **result.get("execution_class", {})}.items():
-            found.setdefault(name, {})[str(value)] = None
-    digests = sorted({str(run["config"]["train"]["digest"]) for run in data.plan["runs"] if "train" in run["config"]})
-    return {
-        "suite file": [f"{data.plan['file']} (digest {data.plan['digest']})"],
-        "training data digest": digests or ["not recorded"],
-        **{name: list(values) for name, values in sorted(found.items())},
-        "execution classes": list(classes) or ["none yet"],
-    }
+def script_json(value: Any) -> Markup:
+    """JSON that nothing in it can end the script element it stands in; equal values give equal text."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+@cache
+def templates() -> Environment:
+    found = Environment(
+        loader=PackageLoader("bench.report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    found.filters["tied"] = _tied
+    return found
+
+
+def _tied(text: str) -> str:
+    """No line break between a number and its unit, nor between a sign and its value."""
+    return re.sub(r"(?<=\d) (?=%)|(?<=[λ=<±]) (?=\d)", "\N{NO-BREAK SPACE}", text)
+
+
+def _render(template: str, **values: Any) -> str:
+    style, script = _own("page.css"), _own("page.js")
+    policy = (
+        f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    inline = {"style": Markup(style), "script": Markup(script), "policy": Markup(policy)}
+    return templates().get_template(template).render(**inline, **values)
+
+
+@cache
+def _own(name: str) -> str:
+    return files("bench.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -6,10 +6,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.records import write_bytes
+from bench.report import published
 from bench.report.drawing import ENDINGS, draw_figures
+from bench.report.effects import METRIC, effects
+from bench.report.flags import flag_of
 from bench.report.page import count_runs, render_index, render_page
+from bench.report.provenance import latex_foot, markdown_foot, provenance
 from bench.report.results import load_results, report_data
+from bench.report.run_records import run_records
+from bench.report.sections import page_sections
+from bench.report.summary import summarise
 from bench.report.table import Table, build_table
+from bench.report.table_json import provenance_json, table_json
 from bench.report.writers import to_csv, to_html, to_latex, to_markdown, to_text
 from bench.store import Store
 
@@ -26,26 +34,42 @@ class ReportPaths:
     warnings: tuple[str, ...] = ()
 
 
-def write_report(store: Store, name: str) -> ReportPaths:
-    """Writes ``results/suites/<name>/report/``, each file whole or not at all; the page last.
+def write_report(store: Store, name: str, *, refresh: int | None = None) -> ReportPaths:
+    """Writes ``results/suites/<name>/report/``, each file whole or not at all; the page and the hashes last.
 
-    Equal results give equal files. Raises StoreError for an unknown suite or a folder that cannot be written.
+    ``refresh``: seconds after which the page loads itself again, for a suite that still trains. Equal results give
+    equal files. Raises StoreError for an unknown suite or a folder that cannot be written.
     """
     data = report_data(store, name)
     table = build_table(data)
     folder = store.suite_folder(name) / "report"
     drawn = draw_figures(data, folder / "figures")
     data = replace(data, plan={**data.plan, "warnings": [*data.plan["warnings"], *drawn.warnings]})
-    html = to_html(table)
+    found = provenance(data)
+    apart = published.files_of(data)
     contents = {
-        "table.md": to_markdown(table).encode(),
-        "table.tex": to_latex(table).encode(),
+        "table.md": (to_markdown(table) + markdown_foot(found)).encode(),
+        "table.tex": (to_latex(table) + latex_foot(found)).encode(),
         "table.csv": to_csv(table).encode(),
-        "report.html": render_page(data, html, drawn.figures).encode(),
+        "table.json": table_json(data, table, found),
+        "runs.csv": data.frame.to_csv(index=False, lineterminator="\n").encode(),
+        **{path: content for path, content in apart.items() if content is not None},
     }
+    flags = {(cell, p): flag_of(data, cell, p, METRIC) for cell in data.done["cell"] for p in data.plan["protocols"]}
+    summary = summarise(data.frame, data.plan, effects(data), data.search, flags)
+    sections = page_sections(
+        data, summary, to_html(table), drawn.figures, contents, published=published.to_html(data)
+    )
+    page = render_page(data.plan, count_runs(data.frame), sections, run_records(data), refresh)
+    contents["report.html"] = page.encode()
     for path, content in contents.items():
         write_bytes(folder / path, content)
+    for path in apart.keys() - contents.keys():
+        (folder / path).unlink(missing_ok=True)
     figures = [f"figures/{figure.name}.{ending}" for figure in drawn.figures for ending in ENDINGS]
+    everything = {**contents, **{path: (folder / path).read_bytes() for path in figures}}
+    contents["provenance.json"] = provenance_json(found, everything)
+    write_bytes(folder / "provenance.json", contents["provenance.json"])
     files = tuple(folder / path for path in (*contents, *figures))
     return ReportPaths(folder, folder / "report.html", files, table, to_text(table), tuple(drawn.warnings))
 
