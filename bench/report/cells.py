@@ -85,6 +85,13 @@ def compare_cells(
 
 def cell_runs(data: ReportData) -> dict[str, CellRuns]:
     """The cells of a suite that have finished runs, by id, in plan order."""
+    if "cells" not in data.memo:
+        data.memo["cells"] = _cell_runs(data)
+    cells: dict[str, CellRuns] = data.memo["cells"]
+    return cells
+
+
+def _cell_runs(data: ReportData) -> dict[str, CellRuns]:
     planned = {run["run"]: run["evaluations"] for run in data.plan["runs"]}
     found: dict[str, dict[int, StoredRun]] = {}
     done = data.done

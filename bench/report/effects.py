@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
@@ -14,14 +14,17 @@ from bench.report.cells import Readings, cell_runs
 from bench.report.results import ReportData
 
 METRIC = "accuracy"
+LEVEL = 0.95
+"""Of intervals, where the suite's ``report:`` block does not say."""
 
 
 @dataclass(frozen=True)
 class Effect:
     """Mean over seeds of cell minus baseline, in percentage points for shares, else in the metric's unit.
 
-    [``low``, ``high``]: the interval at 95 %; ``p`` two-sided, ``p_holm`` adjusted over all effects of the suite; None
-    where there are too few seeds. ``seeds``: how many pairs of runs there are. ``method``: what was computed.
+    [``low``, ``high``]: the interval at the report's level, 95 % where it says none; ``p`` two-sided, ``p_holm``
+    adjusted over all effects of the suite; None where there are too few seeds. ``seeds``: how many pairs of runs there
+    are. ``method``: what was computed.
     """
 
     cell: str
@@ -42,12 +45,12 @@ COLUMNS = tuple(field.name for field in fields(Effect))
 
 def seed_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
     """Student's t interval of the mean over seeds; None below two."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     found = np.asarray(values, dtype=np.float64)
     if len(found) < 2:
         return None
-    half = float(t.ppf((1 + level) / 2, len(found) - 1) * found.std(ddof=1) / np.sqrt(len(found)))
+    half = float(stdtrit(len(found) - 1, (1 + level) / 2) * found.std(ddof=1) / np.sqrt(len(found)))
     return float(found.mean()) - half, float(found.mean()) + half
 
 
@@ -58,10 +61,16 @@ def effects(data: ReportData, metrics: Sequence[str] = (METRIC,)) -> pd.DataFram
     (`marked_metrics`), whatever is asked for here. With one seed it has an interval, for these two networks alone, and
     no ``p``: training noise cannot be told from an effect.
     """
+    rows = [asdict(effect) for effect in all_effects(data) if effect.metric in metrics]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def all_effects(data: ReportData) -> tuple[Effect, ...]:
+    """Every effect that the suite's table marks, worked out once."""
     if "effects" not in data.memo:
         data.memo["effects"] = _effects(data)
-    found: pd.DataFrame = data.memo["effects"]
-    return found[found["metric"].isin(metrics)].reset_index(drop=True)
+    found: tuple[Effect, ...] = data.memo["effects"]
+    return found
 
 
 def marked_metrics(data: ReportData) -> tuple[str, ...]:
@@ -87,8 +96,9 @@ def _kept(data: ReportData) -> set[str]:
     return {name for replicates in kept for name in replicates} - {METRIC}
 
 
-def _effects(data: ReportData) -> pd.DataFrame:
+def _effects(data: ReportData) -> tuple[Effect, ...]:
     cells, known, metrics = cell_runs(data), readings(data), marked_metrics(data)
+    level = data.plan["report"].get("level", LEVEL)
     baselines = dict(zip(data.frame["cell"], data.frame["baseline"], strict=True))
     found: list[Effect] = []
     for name, cell in cells.items():
@@ -100,7 +110,7 @@ def _effects(data: ReportData) -> pd.DataFrame:
                 a, b = known.row(cell, protocol, metric), known.row(base, protocol, metric)
                 if not a.keys() & b.keys() or (metric != METRIC and any(m.replicates is None for m in a.values())):
                     continue
-                compared = compare_measured(a, b, metric)
+                compared = compare_measured(a, b, metric, level=level)
                 seeds = compared.n["seeds"]
                 found.append(
                     Effect(
@@ -110,5 +120,4 @@ def _effects(data: ReportData) -> pd.DataFrame:
                     )
                 )  # fmt: skip
     adjusted = holm([effect.p for effect in found])
-    rows = [{**asdict(effect), "p_holm": p} for effect, p in zip(found, adjusted, strict=True)]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return tuple(replace(effect, p_holm=p) for effect, p in zip(found, adjusted, strict=True))
