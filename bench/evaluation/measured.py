@@ -97,7 +97,8 @@ def _student(effects: Float, metric: str, level: float) -> Comparison:
         return Comparison(f"difference of {THESE_ONLY}", effect, None, None, None, level, None, counts, unit)
     se = float(effects.std(ddof=1) / np.sqrt(seeds))
     if se < EQUAL:
-        return Comparison(f"{PAIRED_T}, which do not differ", effect, se, None, None, level, None, counts, unit)
+        method = f"{PAIRED_T}, whose differences are all equal"
+        return Comparison(method, effect, se, None, None, level, None, counts, unit)
     half = float(stdtrit(seeds - 1, (1 + level) / 2)) * se
     p = 2 * float(stdtr(seeds - 1, -abs(effect) / se))
     return Comparison(PAIRED_T, effect, se, effect - half, effect + half, level, p, counts, unit)
@@ -117,7 +118,7 @@ def _unpaired(a: Row, b: Row, metric: str, level: float) -> Comparison:
     parts = [float(row.var(ddof=1)) / len(row) for row in rows]
     se = float(np.sqrt(sum(parts)))
     if se < EQUAL:
-        return Comparison(f"{WELCH} and do not differ", effect, se, None, None, level, None, counts, unit)
+        return Comparison(f"{WELCH}, each row's all equal", effect, se, None, None, level, None, counts, unit)
     freedom = sum(parts) ** 2 / sum(part**2 / (size - 1) for part, size in zip(parts, sizes, strict=True))
     half = float(stdtrit(freedom, (1 + level) / 2)) * se
     p = 2 * float(stdtr(freedom, -abs(effect) / se))

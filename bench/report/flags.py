@@ -14,8 +14,8 @@ NEAR_CHANCE: Flag = "‡"
 CHANCE_LEVEL = 0.05
 CEILING, CEILING_ERRORS = 0.95, 10
 RULES: dict[Flag, str] = {
-    NEAR_CHANCE: "‡ near chance: so many right pairs, or more, have a probability above 5 % (exact, one-sided binomial) "
-    "where each pair is guessed as the more frequent kind of pair is; the mean over seeds is taken.",
+    NEAR_CHANCE: "‡ near chance: so many right pairs, or more, have a probability above 5 % (exact binomial) where "
+    "each pair is guessed as the more frequent kind of pair is; the mean over seeds is taken.",
     NEAR_CEILING: f"† near ceiling: an accuracy of {CEILING:.0%} or more with fewer than {CEILING_ERRORS} wrong pairs, "
     "mean over seeds: single pairs decide what is best.",
 }

@@ -35,8 +35,9 @@ def latex_escape(text: str) -> str:
 
 def _plain(character: str) -> str:
     """As it is where LaTeX's own fonts have it, else its code point, which every engine prints."""
-    base, *accents = unicodedata.normalize("NFD", character)
-    if (base.isascii() and base.isprintable() and (not accents or accents[0] in _ACCENTS)) or character in _LETTERS:
+    parts = unicodedata.normalize("NFD", character)
+    accented = parts[0].isascii() and parts.isprintable() and all(part in _ACCENTS for part in parts[1:])
+    if accented or character in _LETTERS:
         return character
     return rf"\texttt{{U+{ord(character):04X}}}"
 
@@ -58,10 +59,8 @@ def to_latex(table: Table) -> str:
             title = latex_escape(f"{table.grouped_by}: {name}")
             body += [r"\midrule"] * (i > 0) + [rf"\multicolumn{{{len(spec)}}}{{l}}{{\textit{{{title}}}}} \\"]
         body += [_line(table, row) for row in rows]
-    return wrapped(
-        table.title, spec, [" & ".join([*over, ""]) + r" \\", "".join(rules), " & ".join(map(latex_escape, head)) + r" \\"],
-        body, table.notes,
-    )  # fmt: skip
+    heads = [" & ".join([*over, ""]) + r" \\", "".join(rules), " & ".join(map(latex_escape, head)) + r" \\"]
+    return wrapped(table.title, spec, heads, body, table.notes)
 
 
 def wrapped(title: str, spec: str, head: list[str], body: list[str], notes: tuple[str, ...]) -> str:

@@ -50,8 +50,9 @@ class Column:
 class Entry:
     """A column's value for one cell, in the unit shown. ``n`` counts the seeds measured; ``done`` those trained.
 
-    ``half``: half the interval of the mean over seeds. ``delta``: mean difference to the baseline over the seeds of both;
-    ``low``, ``high`` its interval, ``p_holm`` adjusted over the table, ``verdict`` what that says, ``method`` how.
+    ``half``: half the interval of the mean over seeds. ``delta``: mean difference to the baseline over the seeds of
+    both; ``low``, ``high`` its interval, ``p_holm`` adjusted over the table, ``verdict`` what that says, ``method``
+    how it was found.
     """
 
     mean: float | None
@@ -144,7 +145,7 @@ def build_table(data: ReportData) -> Table:
     rows = _in_order(_with_marks(rows, columns), cells, columns, shown)
     caption = shown.caption or data.plan["title"] or data.plan["suite"]
     called = [shown.headings.get(axis, axis_label(axis)) for axis in axes if axis != shown.group_by]
-    grouped = shown.headings.get(shown.group_by, axis_label(shown.group_by)) if shown.group_by in axes else ""
+    grouped = "" if shown.group_by is None else shown.headings.get(shown.group_by, axis_label(shown.group_by))
     bare = Table(
         caption, tuple(called) or ("cell",), columns, tuple(rows), (), shown.digits, shown.spread, shown.level, grouped
     )
@@ -174,7 +175,10 @@ def _row(
     group = labels.pop(group_by, "") if group_by is not None else ""
     return Row(
         tuple(labels.values()) or (str(first["margin"]),),
-        *(int(counts.get(status, 0)) for status in (DONE, FAILED, CANCELLED, MISSING)),
+        int(counts.get(DONE, 0)),
+        int(counts.get(FAILED, 0)),
+        int(counts.get(CANCELLED, 0)),
+        int(counts.get(MISSING, 0)),
         tuple(measured.entry(first["cell"], first["baseline"], column) for column in columns),
         group,
         str(first["cell"]),

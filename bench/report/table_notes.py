@@ -53,8 +53,8 @@ def _differences(table: Table, entries: list[Entry]) -> Iterator[str]:
         )
     if any(entry.delta is not None and entry.n == 1 for entry in entries):
         yield (
-            "A Δ of one seed has no mark: its interval is for these two networks only, and says nothing of training them "
-            "again."
+            "A Δ of one seed has no mark: what can be said of it holds for these two networks only, "
+            "not for training them again."
         )
 
 
@@ -71,8 +71,8 @@ def _gaps(table: Table, entries: list[Entry]) -> Iterator[str]:
     ]
     if unmeasured:
         yield (
-            f"n/m: not measurable ({', '.join(unmeasured)}): the protocol has too few pairs, impostor pairs for the rate "
-            "asked for, say."
+            f"n/m: not measurable ({', '.join(unmeasured)}): the protocol has too few pairs, "
+            "impostor pairs for the rate asked for, say."
         )
     if any(entry.mean is None and not entry.done for entry in entries):
         yield "–: no finished run that was tested on this protocol."

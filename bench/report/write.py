@@ -8,8 +8,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from markupsafe import Markup
+
 from bench.catalog import FIGURES
 from bench.records import digest, write_bytes, write_json
+from bench.report import published
 from bench.report.figures._plot import Drawing, style
 from bench.report.page import DrawnFigure, count_runs, render_index, render_page
 from bench.report.results import ReportData, load_results, report_data
@@ -41,11 +44,13 @@ def write_report(store: Store, name: str) -> ReportPaths:
     folder = store.suite_folder(name) / "report"
     figures = _figures(data, folder / "figures")
     html = to_html(table)
+    apart = published.to_markdown(data), published.to_latex(data), published.to_html(data)
     contents = {
         "table.md": to_markdown(table).encode(),
         "table.tex": to_latex(table).encode(),
         "table.csv": to_csv(table).encode(),
-        "report.html": render_page(data, html, figures).encode(),
+        **{f"published.{end}": text.encode() for end, text in zip(("md", "tex"), apart, strict=False) if text},
+        "report.html": render_page(data, html + (apart[2] or Markup()), figures).encode(),
     }
     for path, content in contents.items():
         write_bytes(folder / path, content)

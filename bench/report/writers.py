@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -234,9 +233,9 @@ def _wide(table: Table) -> int:
 def _grid(table: Table) -> str:
     suffix = {"": "", "best": " ¹", "second": " ²"}
     names = list(table.axes)
-    for column in table.columns:
-        names.append(f"{column.group}\n{column.style.heading}")
-        names += ["\nΔ"] if column.has_delta else []
+    for name, columns in groupby(table.columns, lambda column: column.group):
+        under = [part for c in columns for part in ([c.style.heading, "Δ"] if c.has_delta else [c.style.heading])]
+        names += [f"{'' if i else name}\n{part}" for i, part in enumerate(under)]
     rows = []
     for name, group in table.groups():
         rows += [[_group_title(table, name)] + [""] * len(names)] if name else []
