@@ -14,10 +14,11 @@ from bench.store import Store
 def write_reports(store: Store, names: Iterable[str]) -> None:
     """Writes the report of each suite and prints its table."""
     from bench.report.write import write_report
+    from bench.report.writers import to_text
 
     for name in names:
         paths = write_report(store, name)
-        out.print(paths.text, markup=False)
+        out.print(to_text(paths.table, out.width) if out.is_terminal else paths.text, markup=False)
         out.print(f"report: {paths.page}", markup=False)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -146,6 +148,29 @@ def to_latex(data: ReportData) -> str | None:
     ]
     spec = "l" * len(_HEAD) + "r" * len(names) + "l"
     return wrapped(TITLE, spec, [head], body, _notes(found, data))
+
+
+def to_csv(data: ReportData) -> str | None:
+    """Every field of every row shown, as the package's file has it."""
+    found = rows(data)
+    if not found:
+        return None
+    texts = ("id", "method", "variant", "hyper", "train_set", "backbone", "kind")
+    after = ("source", "source_table", "source_url", "note")
+    names = _columns(found, data)
+    lines = [
+        [*(getattr(row, t) for t in texts), *(_number(row, n) for n in names), *(getattr(row, t) for t in after)]
+        for row in found
+    ]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([[*texts, *names, *after], *lines])
+    return text.getvalue()
+
+
+def files_of(data: ReportData) -> dict[str, bytes | None]:
+    """File name → what it holds, or None where there is nothing to show."""
+    made = {"md": to_markdown(data), "tex": to_latex(data), "csv": to_csv(data)}
+    return {f"published.{end}": None if text is None else text.encode() for end, text in made.items()}
 
 
 _HEAD = ("method", "as printed", "training set", "backbone", "stands in")

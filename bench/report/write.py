@@ -44,16 +44,18 @@ def write_report(store: Store, name: str) -> ReportPaths:
     folder = store.suite_folder(name) / "report"
     figures = _figures(data, folder / "figures")
     html = to_html(table)
-    apart = published.to_markdown(data), published.to_latex(data), published.to_html(data)
+    apart = published.files_of(data)
     contents = {
         "table.md": to_markdown(table).encode(),
         "table.tex": to_latex(table).encode(),
         "table.csv": to_csv(table).encode(),
-        **{f"published.{end}": text.encode() for end, text in zip(("md", "tex"), apart, strict=False) if text},
-        "report.html": render_page(data, html + (apart[2] or Markup()), figures).encode(),
+        **{path: content for path, content in apart.items() if content is not None},
+        "report.html": render_page(data, html + (published.to_html(data) or Markup()), figures).encode(),
     }
     for path, content in contents.items():
         write_bytes(folder / path, content)
+    for path in apart.keys() - contents.keys():
+        (folder / path).unlink(missing_ok=True)
     drawn = [f"figures/{figure.name}.{ending}" for figure in figures for ending in ("png", "pdf")]
     _remove_stale(folder / "figures", set(drawn))
     files = tuple(folder / path for path in (*contents, *drawn))
