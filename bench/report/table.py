@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.catalog.metrics import Metric, metric
-from bench.report.effects import Effect, all_effects, marked_metrics, seed_interval
+from bench.report.effects import METRIC, Effect, all_effects, seed_interval
 from bench.report.flags import Flag, flag_of
 from bench.report.labels import axis_label, protocol_label
 from bench.report.results import CANCELLED, DONE, FAILED, MISSING, ReportData
@@ -154,11 +154,11 @@ def build_table(data: ReportData) -> Table:
 
 def _columns(data: ReportData, shown: ReportBlock) -> tuple[Column, ...]:
     """Those asked for, in order; geometry on training identities, where it was measured, after the protocols."""
-    planned, compared = data.plan["protocols"], marked_metrics(data)
+    planned, compared = data.plan["protocols"], {(e.protocol, e.metric) for e in all_effects(data)}
     protocols = [p for p in shown.columns if p in planned or p == "train"] or [*planned, "train"]
     return tuple(
         Column(
-            protocol, name, shown.precision.get(name, shown.digits), name in compared,
+            protocol, name, shown.precision.get(name, shown.digits), name == METRIC or (protocol, name) in compared,
             shown.headings.get(protocol, protocol_label(protocol)),
         )
         for protocol in dict.fromkeys(protocols)

@@ -9,9 +9,7 @@ from bench.evaluation.measured import REPLICATES
 from bench.store import Store
 
 
-def replicated(
-    root: Path, *, n: int = 200, noise: float = 0.002, pairs: int = 6000, **asked: object
-) -> Store:
+def replicated(root: Path, *, n: int = 200, noise: float = 0.002, pairs: int = 6000, **asked: object) -> Store:
     """``noise``: sd of an accuracy over people, as much of it shared by all networks as their own."""
     store = fabricate(root, **{"epochs": 2, **asked})
     shared = np.random.default_rng(7).normal(0, noise, n)

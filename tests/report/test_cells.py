@@ -40,7 +40,9 @@ def test_an_effect_is_what_its_stored_replicates_say(tmp_path, metric):
     (values, drawn), (of_base, drawn_base) = kept(data, ours, metric), kept(data, base, metric)
     slow = seeds_and_people_interval(values - of_base, drawn - drawn_base, metric, level=0.95, counts={})
     row = effects(data, [metric]).iloc[0]
-    assert (row["effect"], row["low"], row["high"]) == pytest.approx((100 * slow.effect, 100 * slow.low, 100 * slow.high))
+    assert (row["effect"], row["low"], row["high"]) == pytest.approx(
+        (100 * slow.effect, 100 * slow.low, 100 * slow.high)
+    )
     assert row["p"] == pytest.approx(slow.p)
     assert "bootstrap over people" in row["method"]
 
@@ -88,7 +90,7 @@ def test_tests_on_other_pairs_are_refused(tmp_path):
     record = data.store.evaluation(*key)
     facts = {**record["facts"], "lists": "cd" * 32}
     data.store.write_evaluation(*key, {**record, "facts": facts}, data.store.evaluation_arrays(*key))
-    with pytest.raises(DataError, match="accuracy was not measured on the same pairs: lists abab.*, cdcd"):
+    with pytest.raises(DataError, match=r"accuracy was not measured on the same pairs: lists abab.*, cdcd"):
         compare_cells(a, b, "lfw")
 
 
