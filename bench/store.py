@@ -209,7 +209,8 @@ class Store:
 
         folder, content = self.evaluation_folder(run), save(dict(arrays))
         write_bytes(folder / f"{_checked(evaluation)}.safetensors", content)
-        kept = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        each = {name: _short_sum(array) for name, array in arrays.items()}
+        kept = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(), "each": each}
         body = {"schema": SCHEMA, **record, "arrays": kept}
         write_json(folder / f"{evaluation}.json", {**body, "checksum": digest(body)})
 
@@ -274,6 +275,35 @@ class Store:
                 return {name: stored.get_tensor(name) for name in names if name in there}
         except (OSError, SafetensorError) as error:
             raise StoreError(f"{path}: is broken ({error}); run the suite again to evaluate this run again") from None
+
+    def evaluation_with(
+        self, run: str, evaluation: str, start: str
+    ) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
+        """The record as `evaluation` has it, and its arrays whose names begin with ``start``, the others unread.
+
+        Records of versions that kept no checksum of each array have none of them. Raises StoreError as
+        `evaluation_arrays` does.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        record = self.evaluation(run, evaluation)
+        if record is None:
+            return None
+        sums = record.get("arrays", {}).get("each", {})
+        wanted = {name: kept for name, kept in sums.items() if name.startswith(start)}
+        if not wanted:
+            return record, {}
+        path = self.evaluation_folder(run) / f"{_checked(evaluation)}.json"
+        try:
+            with safe_open(_arrays(path), framework="np") as file:
+                found: dict[str, np.ndarray] = {name: file.get_tensor(name) for name in wanted}
+            if all(_short_sum(found[name]) == kept for name, kept in wanted.items()):
+                return record, found
+            problem = "the checksum of an array does not match"
+        except (OSError, SafetensorError) as error:
+            problem = str(error)
+        set_aside(path)
+        raise StoreError(f"{_arrays(path)}: is broken ({problem}); run the suite again to evaluate this run again")
 
     def clear_evaluations(self, run: str) -> None:
         """Forgets all evaluations, which are those of weights that are about to be replaced."""
@@ -361,6 +391,10 @@ def _parsed(text: str | None) -> dict[str, Any] | None:
 
     value: dict[str, Any] = from_json(text)
     return value
+
+
+def _short_sum(array: np.ndarray) -> str:
+    return hashlib.sha256(array.tobytes()).hexdigest()[:16]
 
 
 def _arrays(record: Path) -> Path:

@@ -15,13 +15,14 @@ def write_reports(store: Store, names: Iterable[str], *, toy: bool = False) -> N
     """Writes the report of each suite and prints its table, its toy networks trained first where asked for."""
     from bench.report.toy import train_toys
     from bench.report.write import write_report
+    from bench.report.writers import to_text
 
     for name in names:
         plan = store.plan(name)
         if toy or plan["report"].get("toy"):
             train_toys(store, plan, lambda done, count: err.print(f"toy networks: {done}/{count}", markup=False))
         paths = write_report(store, name)
-        out.print(paths.text, markup=False)
+        out.print(to_text(paths.table, out.width) if out.is_terminal else paths.text, markup=False)
         for warning in paths.warnings:
             err.print(f"warning: {warning}", markup=False)
         out.print(f"report: {paths.page}", markup=False)

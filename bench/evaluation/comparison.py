@@ -37,7 +37,7 @@ def compare_rows(
     else:
         found = bootstrap_people(rows, metric, seed=seed, level=level, **chosen)
         found = replace(found, method=f"{found.method}; one seed: holds for these two networks only")
-    return _in_points(found) if found.unit == "share" else found
+    return in_points(found) if found.unit == "share" else found
 
 
 def compare_table(
@@ -83,7 +83,8 @@ def holm(p: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def _in_points(found: Comparison) -> Comparison:
+def in_points(found: Comparison) -> Comparison:
+    """A comparison of shares in percentage points."""
     return replace(
         found,
         effect=100 * found.effect,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from bench.catalog.metrics import metric as described
@@ -33,20 +35,7 @@ def bootstrap_people(
     """
     effects = _effects(rows, metric)
     replicates, undefined = _replicates(rows, metric, n, seed, level)
-    means = replicates.mean(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    beyond = 1 + min(np.count_nonzero(means <= 0), np.count_nonzero(means >= 0))
-    return Comparison(
-        "paired bootstrap over people",
-        float(effects.mean()),
-        float(means.std(ddof=1)),
-        float(low),
-        float(high),
-        level,
-        min(1.0, 2 * beyond / (1 + len(means))),
-        _counts(rows, n, undefined),
-        _unit(metric),
-    )
+    return people_interval(effects, replicates, metric, level=level, counts=_counts(rows, n, undefined))
 
 
 def bootstrap_seeds_and_people(
@@ -67,24 +56,52 @@ def bootstrap_seeds_and_people(
     these networks alone; with two seeds t is 12.7 and little can be shown. p is where the interval would touch 0.
     Needs S ≥ 2; raises DataError otherwise and as `bootstrap_people` does.
     """
-    from scipy.optimize import brentq
-    from scipy.stats import norm, t
-
     if rows.seeds < 2:
         raise DataError("training noise needs at least 2 seeds, found 1; bootstrap_people compares single networks")
     effects = _effects(rows, metric)
     replicates, undefined = _replicates(rows, metric, n, seed, level)
+    return seeds_and_people_interval(effects, replicates, metric, level=level, counts=_counts(rows, n, undefined))
+
+
+def people_interval(
+    effects: Float, replicates: Float, metric: str, *, level: float, counts: Mapping[str, int]
+) -> Comparison:
+    """What `bootstrap_people` says of differences (S,) and of their replicates (R, S), R ≥ 2, all finite, in shares."""
+    means = replicates.mean(axis=1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    beyond = 1 + min(np.count_nonzero(means <= 0), np.count_nonzero(means >= 0))
+    return Comparison(
+        "paired bootstrap over people",
+        float(effects.mean()),
+        float(means.std(ddof=1)),
+        float(low),
+        float(high),
+        level,
+        min(1.0, 2 * beyond / (1 + len(means))),
+        counts,
+        unit_of(metric),
+    )
+
+
+def seeds_and_people_interval(
+    effects: Float, replicates: Float, metric: str, *, level: float, counts: Mapping[str, int]
+) -> Comparison:
+    """What `bootstrap_seeds_and_people` says of differences (S,), S ≥ 2, and of their replicates (R, S), R ≥ 2."""
+    from scipy.optimize import brentq
+    from scipy.special import ndtr, ndtri, stdtrit
+
+    seeds = len(effects)
     of_people = replicates.mean(axis=1).var(ddof=1)
-    of_both = (replicates.var(axis=0, ddof=1).mean() - of_people) / (rows.seeds - 1)
-    of_seeds = effects.var(ddof=1) / rows.seeds
+    of_both = (replicates.var(axis=0, ddof=1).mean() - of_people) / (seeds - 1)
+    of_seeds = effects.var(ddof=1) / seeds
     rest = max(0.0, of_people - max(0.0, of_both))
 
     def half(z: float) -> float:
         """Half the interval's width at the level where the normal quantile is z."""
-        both_sources = t.isf(norm.sf(z), rows.seeds - 1) ** 2 * of_seeds + z**2 * rest
+        both_sources = stdtrit(seeds - 1, ndtr(-z)) ** 2 * of_seeds + z**2 * rest
         return float(np.sqrt(max(both_sources, z**2 * of_people)))
 
-    effect, at_level = float(effects.mean()), half(norm.ppf((1 + level) / 2))
+    effect, at_level = float(effects.mean()), half(ndtri((1 + level) / 2))
     se = float(np.sqrt(max(of_seeds + rest, of_people)))
     known = se > 0 or effect == 0
     if effect == 0:
@@ -100,9 +117,9 @@ def bootstrap_seeds_and_people(
         effect - at_level if known else None,
         effect + at_level if known else None,
         level,
-        2 * float(norm.sf(z)) if known else None,
-        _counts(rows, n, undefined),
-        _unit(metric),
+        2 * float(ndtr(-z)) if known else None,
+        counts,
+        unit_of(metric),
     )
 
 
@@ -154,7 +171,7 @@ def needed(rows: PairedScores, metric: str) -> tuple[Int | None, list[str]]:
     return rows.folds, []
 
 
-def _unit(metric: str) -> str:
+def unit_of(metric: str) -> str:
     found = described(metric)
     return "share" if found.share else found.unit
 

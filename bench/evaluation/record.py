@@ -11,16 +11,17 @@ import numpy.typing as npt
 
 from bench.errors import DataError
 from bench.evaluation.all_pairs import all_pairs, all_pairs_intervals
-from bench.evaluation.bootstrap import Interval, bootstrap_intervals
+from bench.evaluation.bootstrap import Interval, bootstrap_replicates, percentile_interval
 from bench.evaluation.geometry import PER_IDENTITY, QUADRUPLE, Geometry, measure
 from bench.evaluation.geometry_intervals import geometry_intervals
 from bench.evaluation.identification import identification_intervals, identify, search_within
 from bench.evaluation.lists import ProtocolLists
-from bench.evaluation.pairs import Direction
+from bench.evaluation.pairs import Direction, Float
 from bench.evaluation.templates import Floats, pair_scores, pool, unit_rows
 from bench.evaluation.verification import Verification, verify
 
 Record = dict[str, Any]
+Replicates = dict[str, Float]
 
 
 @dataclass(frozen=True)
@@ -46,23 +47,28 @@ class Measures:
         return {key: value for key, value in asdict(self).items() if key != "device"}
 
 
-def measure_images(raw: npt.ArrayLike, test: ProtocolLists, measures: Measures) -> tuple[Record, Floats, Floats]:
+def measure_images(
+    raw: npt.ArrayLike, test: ProtocolLists, measures: Measures, *, kept: Replicates | None = None
+) -> tuple[Record, Floats, Floats]:
     """Record, scores (P,) and templates (T, d) of raw image embeddings (N, d) in the order of ``test.images``.
 
-    Raises DataError naming the images whose embedding is zero or not finite, and as `measure_protocol` does.
+    ``kept``: see `measure_scores`. Raises DataError naming the images whose embedding is zero or not finite, and as
+    `measure_protocol` does.
     """
     unit = unit_rows(raw, test.images)
     templates = pool(unit, test.template, len(test.template_names), test.media)
-    record, scores = measure_protocol(templates, test, measures)
+    record, scores = measure_protocol(templates, test, measures, kept=kept)
     record["facts"]["images"] = len(test.images)
     return record, scores, templates
 
 
-def measure_protocol(templates: Floats, test: ProtocolLists, measures: Measures) -> tuple[Record, Floats]:
+def measure_protocol(
+    templates: Floats, test: ProtocolLists, measures: Measures, *, kept: Replicates | None = None
+) -> tuple[Record, Floats]:
     """Record and scores (P,) float32 of unit template embeddings (T, d): `measure_scores` and, where the protocol says
     who its people are, all pairs, identification and geometry."""
     scores = pair_scores(templates, test.pairs)
-    record = measure_scores(scores, test, measures)
+    record = measure_scores(scores, test, measures, kept=kept)
     record["facts"] |= {"templates": len(templates), "dimension": templates.shape[1]}
     if test.named:
         _add_all_pairs(record, templates, test, measures)
@@ -123,14 +129,20 @@ def _add_geometry(record: Record, templates: Floats, test: ProtocolLists, measur
 
 
 def measure_scores(
-    scores: npt.ArrayLike, test: ProtocolLists, measures: Measures, *, direction: Direction = "similarity"
+    scores: npt.ArrayLike,
+    test: ProtocolLists,
+    measures: Measures,
+    *,
+    direction: Direction = "similarity",
+    kept: Replicates | None = None,
 ) -> Record:
     """Record of scores (P,) in the order of the protocol's pairs.
 
     ``metrics``: name → number, None where it cannot be measured; ``notes``: metric or group of them → what to know of
     it. ``intervals``: measured metric → ``low``, ``high`` and ``undefined`` replicates; empty without a bootstrap.
-    ``thresholds`` and ``accuracy_per_fold``: (F,), None without folds. ``facts``: counts. Raises DataError for scores
-    that are not finite, or not (P,).
+    ``thresholds`` and ``accuracy_per_fold``: (F,), None without folds. ``facts``: counts. ``kept``
+    gets the replicates (R,) that the intervals are made of, by metric. Raises DataError for scores that are not finite,
+    or not (P,).
     """
     values = np.asarray(scores)
     if values.shape != test.same.shape:
@@ -140,13 +152,19 @@ def measure_scores(
     notes = _notes(found, len(values) - genuine)
     intervals: Record = {}
     if measures.bootstrap:
-        people = test.identity[test.pairs]
-        intervals = _plain(
-            bootstrap_intervals(
-                values, test.same, people, test.fold, fars=measures.far, direction=direction,
-                replicates=measures.bootstrap, seed=measures.seed, level=measures.level,
-            )
+        people, estimates = test.identity[test.pairs], found.metrics()
+        replicates = bootstrap_replicates(
+            values, test.same, people, test.fold, fars=measures.far, direction=direction,
+            replicates=measures.bootstrap, seed=measures.seed,
         )  # fmt: skip
+        intervals = _plain(
+            {
+                name: percentile_interval(estimates[name], drawn, measures.level, measures.seed)
+                for name, drawn in replicates.items()
+            }
+        )
+        if kept is not None:
+            kept.update(replicates)
         if not test.named:
             notes["intervals"] = (
                 "the protocol does not say who its people are, so one person may be drawn as several: "

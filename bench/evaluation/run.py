@@ -14,7 +14,8 @@ from bench.data.types import Int
 from bench.evaluation.embed import raw_embeddings
 from bench.evaluation.geometry import measure, pull_isotropy
 from bench.evaluation.lists import lists_of
-from bench.evaluation.record import Measures, measure_images
+from bench.evaluation.measured import REPLICATES
+from bench.evaluation.record import Measures, Replicates, measure_images
 from bench.evaluation.spectrum import spectra
 from bench.losses.head import MarginHead
 from bench.suite.seeds import seed_for
@@ -28,7 +29,8 @@ def evaluate_protocol(
     backbone: torch.nn.Module, protocol: PackedProtocol, options: dict[str, Any], *, device: torch.device,
     progress: Progress | None = None,
 ) -> tuple[dict[str, Any], Arrays]:  # fmt: skip
-    """Record of metrics, and the arrays kept beside it: scores (P,), same (P,), embeddings (T, d) float16, `spectra`.
+    """Record of metrics, and the arrays kept beside it: scores (P,), same (P,), embeddings (T, d) float16, `spectra`, and
+    ``replicates.<metric>`` (R,) float32, of which its interval is made, NaN where it has no value.
 
     ``options``: the evaluation block. A template's embedding is the normalised mean of its images' unit embeddings.
     ``progress(done, total)`` is called after every batch of images.
@@ -45,11 +47,13 @@ def evaluate_protocol(
         bootstrap=options["bootstrap"],
         device=device.type,
     )
-    record, scores, templates = measure_images(raw, lists_of(protocol), measures)
+    kept: Replicates = {}
+    record, scores, templates = measure_images(raw, lists_of(protocol), measures, kept=kept)
     arrays: Arrays = {
         "scores": scores,
         "same": protocol.same.astype(np.uint8),
         "embeddings": templates.astype(np.float16),
+        **{f"{REPLICATES}{name}": values.astype(np.float32) for name, values in kept.items()},
     }
     if protocol.fold is not None:
         arrays["fold"] = protocol.fold

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -20,12 +20,13 @@ DONE, FAILED, CANCELLED, MISSING = "done", "failed", "cancelled", "missing"
 @dataclass(frozen=True)
 class ReportData:
     """What a figure or table of one suite is made from: its rows, its plan, the store for scores and angles, and what a
-    search of it tried and found (as ``search.json`` has it)."""
+    search of it tried and found (as ``search.json`` has it). ``memo``: what was worked out of these once for all."""
 
     frame: pd.DataFrame
     plan: Mapping[str, Any]
     store: Store
     search: Mapping[str, Any] | None = None
+    memo: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def done(self) -> pd.DataFrame:

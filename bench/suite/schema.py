@@ -211,18 +211,46 @@ class Evaluation(Block):
         ]
 
 
+Kind = Literal["original", "official_repo", "quoted", "reimplementation"]
+"""Where a published number stands: in the paper that introduced the loss, in its authors' repository, repeated in a
+later paper, or measured there by others."""
+
+
+class PublishedBlock(Block):
+    """The published results of the suite's losses that stand beside its own, as printed and not measured here."""
+
+    show: bool = True
+    kinds: Annotated[list[Kind], Field(description="where the numbers stand")] = ["original", "official_repo"]
+    train_sets: Annotated[list[str], Field(description="training sets, as the sources call them; []: all")] = []
+
+
 class ReportBlock(Block):
-    """What the tables show."""
+    """What the tables show, and how."""
 
     caption: str = ""
     metrics: Annotated[list[str], Field(min_length=1, description="metrics of a protocol that get a column")] = [
         "accuracy",
         "tar_at_far_1e-3",
     ]
-    digits: Annotated[int, Field(ge=0, le=4, description="decimals of percentages")] = 2
     toy: Annotated[bool, Field(description="train toy networks of 2 and 3 dimensions with these losses, to show")] = (
         False
     )
+    digits: Annotated[int, Field(ge=0, le=4, description="decimals of every number")] = 2
+    precision: Annotated[
+        dict[str, Annotated[int, Field(ge=0, le=6)]], Field(description="decimals of a metric that has others")
+    ] = {}
+    spread: Annotated[
+        Literal["interval", "sd"], Field(description="after ±: half the interval of the mean over seeds, or the sd")
+    ] = "interval"
+    level: Annotated[float, Field(gt=0, lt=1, description="of intervals; 1 − level is that of the tests")] = 0.95
+    columns: Annotated[list[str], Field(description="protocols shown, in this order; []: all")] = []
+    headings: Annotated[dict[str, str], Field(description="how a protocol or an axis is called in tables")] = {}
+    order: Annotated[
+        list[str],
+        Field(description="what rows are sorted by: an axis (its values as listed), or a column such as lfw.accuracy"),
+    ] = []
+    group_by: Annotated[str | None, Field(description="axis whose values become headings over rows")] = None
+    published: PublishedBlock = PublishedBlock()
 
 
 class ExecutorBlock(Named):

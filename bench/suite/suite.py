@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.catalog import MARGINS
 from bench.collecting import nothing_to_collect
-from bench.errors import Mistake, SuiteError, nearest, unknown_name
+from bench.errors import SHOWN, Mistake, SuiteError, nearest, unknown_name
 from bench.suite import grid as grids
 from bench.suite.base import Named
 from bench.suite.blocks import CELL_BLOCKS, SUITE_BLOCKS, fields_at, is_tag, tags_at
@@ -24,6 +24,14 @@ from bench.suite.source import Location, Source, parse_value, read_source
 
 _seeds: TypeAdapter[list[int]] = TypeAdapter(Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)])
 _name: TypeAdapter[str] = TypeAdapter(Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)])
+_ASKED = {
+    "metrics": "metric",
+    "precision": "metric",
+    "columns": "protocol",
+    "headings": "protocol or axis",
+    "order": "axis or column",
+}
+"""What the names in a part of the report block are names of."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +117,7 @@ class _Loader:
         with nothing_to_collect():
             cells = self._cells(value)
         if blocks["report"] is not None and cells:
-            self._columns_measured(blocks["report"], cells)
+            self._shown(blocks["report"], cells)
         if blocks["executor"] is not None:
             self._batches_shared(blocks["executor"].processes, cells)
         if self.mistakes:
@@ -249,13 +257,28 @@ class _Loader:
                 return
         self.wrong(at, problem)
 
-    def _columns_measured(self, report: ReportBlock, cells: Sequence[SuiteCell]) -> None:
-        """A column that no cell would fill is a mistake."""
+    def _shown(self, report: ReportBlock, cells: Sequence[SuiteCell]) -> None:
+        """A column that no cell would fill is a mistake, and so is an axis that the suite has not."""
         evaluations = {id(item.cell.evaluation): item.cell.evaluation for item in cells}
         measured = dict.fromkeys(name for evaluation in evaluations.values() for name in evaluation.metrics)
-        for i, name in enumerate(report.metrics):
-            if name not in measured:
-                self.wrong(("report", "metrics", i), unknown_name("metric", name, measured, show=len(measured)))
+        data = {id(item.cell.data): item.cell.data for item in cells}
+        protocols = dict.fromkeys([*(p.name for block in data.values() for p in block.protocols), "train"])
+        axes = dict.fromkeys(axis for item in cells for axis in item.axes)
+        columns = [f"{protocol}.{metric}" for protocol in protocols for metric in measured]
+        asked: list[tuple[str, Iterable[tuple[str | int, str]], Collection[str]]] = [
+            ("metrics", enumerate(report.metrics), measured),
+            ("precision", ((name, name) for name in report.precision), measured),
+            ("columns", enumerate(report.columns), protocols),
+            ("headings", ((name, name) for name in report.headings), [*protocols, *axes]),
+            ("order", enumerate(report.order), [*axes, *columns]),
+        ]
+        for part, names, known in asked:
+            for at, name in names:
+                if name not in known:
+                    shown = len(known) if part == "metrics" else SHOWN
+                    self.wrong(("report", part, at), unknown_name(_ASKED[part], name, known, show=shown))
+        if report.group_by is not None and report.group_by not in axes:
+            self.wrong(("report", "group_by"), unknown_name("axis", report.group_by, axes))
 
     def _batches_shared(self, processes: int, cells: Sequence[SuiteCell]) -> None:
         """Each process of a run gets as many images of a batch, and as many micro-batches."""

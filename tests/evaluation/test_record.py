@@ -71,6 +71,20 @@ def test_the_record_is_what_its_parts_say():
     assert json.loads(json.dumps(record, allow_nan=False)) == json.loads(json.dumps(record))
 
 
+def test_the_replicates_kept_are_those_that_the_intervals_are_made_of():
+    kept = {}
+    record, scores, _ = measure_images(embeddings(), lists(), Measures(far=("1e-1",), bootstrap=50, seed=3), kept=kept)
+    assert kept.keys() == {"accuracy", "eer", "auc", "min_dcf", "d_prime", "tar_at_far_1e-1"}
+    for name, drawn in kept.items():
+        interval = record["intervals"][name]
+        assert drawn.shape == (50,)
+        low, high = np.quantile(drawn[~np.isnan(drawn)], [0.025, 0.975])
+        assert (low, high) == pytest.approx((interval["low"], interval["high"]))
+    without = {}
+    measure_scores(scores, lists(), Measures(), kept=without)
+    assert without == {}
+
+
 def test_the_whole_set_is_measured_where_it_is_asked_for():
     test, raw = lists(), embeddings()
     asked = Measures(all_pairs_far=("1e-1", "1e-6"), ranks=(1, 8), fpir=("1e-2",), bootstrap=20)

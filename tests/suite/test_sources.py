@@ -79,6 +79,50 @@ def test_a_column_that_nothing_would_fill_is_a_mistake(tmp_path: Path) -> None:
     load(tmp_path, "report: {metrics: [tar_at_far_1e-5, rank_1]}\nevaluation: {far: [1e-5]}")
 
 
+def test_what_a_report_shows_must_be_there_and_the_nearest_name_is_told(tmp_path: Path) -> None:
+    text = mistakes(
+        tmp_path,
+        """\
+data: {protocols: [lfw, ytf]}
+grid: {enhancement.strength: [0, 0.1]}
+report:
+  precision: {acuracy: 1}
+  columns: [lfw, yft]
+  headings: {enhancement.strenght: λ, lfw: LFW}
+  order: [enhancement.strength, lfw.acuracy]
+  group_by: enhancement.strenght
+""",
+    )
+    found = {line.partition(": ")[2].partition(": ")[0]: line for line in text.splitlines()}
+    near = {
+        "report.precision.acuracy": "metric 'acuracy'; did you mean 'accuracy'?",
+        "report.columns[1]": "protocol 'yft'; did you mean 'ytf'?",
+        "report.headings.enhancement.strenght": "axis 'enhancement.strenght'; did you mean 'enhancement.strength'?",
+        "report.order[1]": "axis or column 'lfw.acuracy'; did you mean 'lfw.accuracy'?",
+        "report.group_by": "axis 'enhancement.strenght'; did you mean 'enhancement.strength'?",
+    }
+    assert found.keys() == near.keys()
+    assert all(near[at] in found[at] for at in near), text
+    assert len({line.split(":")[1] for line in text.splitlines()}) == len(near)  # each with its own line of the file
+
+
+def test_a_report_that_asks_for_what_there_is_is_read(tmp_path: Path) -> None:
+    suite = """\
+data: {protocols: [lfw, ytf]}
+grid: {enhancement.strength: [0, 0.1]}
+report:
+  columns: [train, ytf]
+  metrics: [isotropy]
+  precision: {isotropy: 4}
+  headings: {lfw: ours}
+  order: [train.isotropy, enhancement.strength]
+  group_by: enhancement.strength
+  published: {kinds: [quoted]}
+"""
+    load(tmp_path, suite)
+    assert "published.kinds[0]" in mistakes(tmp_path, suite.replace("quoted", "rumoured"))
+
+
 def test_a_known_name_with_another_format_takes_that_formats_options_only(tmp_path: Path) -> None:
     data = load(tmp_path, "data: {protocols: [{name: cfp_fp, format: bin, path: cfp_fp.bin}]}")
     (found,) = data.protocols  # type: ignore[attr-defined]
