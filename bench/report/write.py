@@ -12,8 +12,10 @@ from bench.catalog import FIGURES
 from bench.records import digest, write_bytes, write_json
 from bench.report.figures._plot import Drawing, style
 from bench.report.page import DrawnFigure, count_runs, render_index, render_page
+from bench.report.provenance import latex_foot, markdown_foot, provenance
 from bench.report.results import ReportData, load_results, report_data
 from bench.report.table import Table, build_table
+from bench.report.table_json import provenance_json, table_json
 from bench.report.writers import to_csv, to_html, to_latex, to_markdown, to_text
 from bench.store import Store
 
@@ -41,16 +43,21 @@ def write_report(store: Store, name: str) -> ReportPaths:
     folder = store.suite_folder(name) / "report"
     figures = _figures(data, folder / "figures")
     html = to_html(table)
+    found = provenance(data)
     contents = {
-        "table.md": to_markdown(table).encode(),
-        "table.tex": to_latex(table).encode(),
+        "table.md": (to_markdown(table) + markdown_foot(found)).encode(),
+        "table.tex": (to_latex(table) + latex_foot(found)).encode(),
         "table.csv": to_csv(table).encode(),
+        "table.json": table_json(data, table, found),
         "report.html": render_page(data, html, figures).encode(),
     }
     for path, content in contents.items():
         write_bytes(folder / path, content)
     drawn = [f"figures/{figure.name}.{ending}" for figure in figures for ending in ("png", "pdf")]
     _remove_stale(folder / "figures", set(drawn))
+    everything = {**contents, **{path: (folder / path).read_bytes() for path in drawn}}
+    contents["provenance.json"] = provenance_json(found, everything)
+    write_bytes(folder / "provenance.json", contents["provenance.json"])
     files = tuple(folder / path for path in (*contents, *drawn))
     return ReportPaths(folder, folder / "report.html", files, table, to_text(table))
 
