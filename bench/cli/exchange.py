@@ -7,13 +7,47 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.console import err, say
-from bench.cli.options import Results
+from bench.cli.console import err, print_json, say
+from bench.cli.options import AsJson, Results
 
 
 def add_commands(app: typer.Typer) -> None:
-    app.command("export")(export)
+    app.command()(compare)
+    app.command()(export)
     app.command("import")(import_)
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="a suite, a run's or cell's id, or SUITE:axis=value,…")],
+    b: Annotated[str, typer.Argument(metavar="B", help="what A is held against: another of the same kind")],
+    metric: Annotated[list[str] | None, typer.Option(help="a metric, again for more; else accuracy")] = None,
+    protocol: Annotated[list[str] | None, typer.Option(help="a protocol, again for more; else all")] = None,
+    results: Results = Path("results"),
+    as_json: AsJson = False,
+) -> None:
+    """Say how A differs from B, with intervals: cells by their axes, paired by seed; or two runs."""
+    from bench.report.compare import compare as compared
+    from bench.report.sides import side_of
+    from bench.store import Store
+
+    store = Store(results)
+    found = compared(
+        store, side_of(store, a), side_of(store, b), metrics=metric or ["accuracy"], protocols=protocol or []
+    )
+    store.save_index()
+    if as_json:
+        lines = [line.record() for line in found.lines]
+        print_json({"lines": lines, "unmatched": found.unmatched, "warnings": found.warnings})
+        return
+    for warning in found.warnings:
+        err.print(f"warning: {warning}", markup=False)
+    for line in found.lines:
+        say(f"{line.a} against {line.b}, {line.protocol}:")
+        say(f"  {line.words}")
+    for method in dict.fromkeys(line.found.method for line in found.lines):
+        say(f"method: {method}")
+    for note in found.unmatched:
+        say(f"not compared: {note}")
 
 
 def export(

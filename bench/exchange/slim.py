@@ -12,7 +12,7 @@ import numpy as np
 from bench.records import digest, without
 from bench.store import Store
 
-EMBEDDINGS = "embeddings"
+EMBEDDINGS, SCORES = "embeddings", ("scores", "same", "fold")
 
 
 def slim_evaluation(store: Store, run: str, key: str, *, scores: bool, embeddings: bool) -> tuple[bytes, bytes]:
@@ -27,7 +27,8 @@ def slim_evaluation(store: Store, run: str, key: str, *, scores: bool, embedding
     if "arrays" not in record:  # of a version that did not count them: what there is of them is not handed on
         return record_file(record), b""
     arrays = store.evaluation_arrays(run, key)
-    kept = {name: array for name, array in arrays.items() if (embeddings if name == EMBEDDINGS else scores)}
+    out = {*(() if embeddings else (EMBEDDINGS,)), *(() if scores else SCORES)}
+    kept = {name: array for name, array in arrays.items() if name not in out}
     if kept.keys() == arrays.keys():
         content = store.files(run)[f"evaluations/{key}.safetensors"].read_bytes()
         return record_file(record), content
