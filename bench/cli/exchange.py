@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli.console import err, print_json, say
-from bench.cli.options import AsJson, Results
+from bench.cli.options import AsJson, Inline, Results
+
+if TYPE_CHECKING:
+    from bench.exchange.reproduce import Checked, Reproduced
 
 
 def add_commands(app: typer.Typer) -> None:
     app.command()(compare)
     app.command()(export)
     app.command("import")(import_)
+    app.command()(reproduce)
 
 
 def compare(
@@ -97,3 +101,77 @@ def import_(
             + (f"; {found.without} evaluations came without scores" if found.without else "")
         )
     say(f"next: bench report {done.suite}")
+
+
+def reproduce(
+    file: Annotated[Path, typer.Argument(help="table.json, a run's result.json, provenance.json or an export")],
+    only_plan: Annotated[bool, typer.Option("--plan", help="only say whether these runs would be the same")] = False,
+    into: Annotated[
+        Path, typer.Option(help="results folder to train into; what is there already is not trained again")
+    ] = Path("reproduced"),
+    inline: Inline = False,
+    as_json: AsJson = False,
+) -> None:
+    """Plan exactly the runs behind a table or run, train them again, and compare: exit code 1 where they differ."""
+    from dataclasses import asdict
+
+    from bench.cli.live import Live
+    from bench.data.cache import cache_root
+    from bench.exchange import reproduce as again
+    from bench.exchange.recorded import read_recording
+    from bench.scheduling.execute import InProcess
+    from bench.store import Store
+
+    recording = read_recording(file)
+    checked = again.check(recording, cache_root())
+    stand = [
+        {"run": each.recorded.run.run, "name": each.name, "problems": [*each.problems], "missing": each.missing}
+        for each in checked
+    ]
+    against = any(each.problems or each.missing for each in checked)
+    if only_plan or against:
+        if as_json:
+            print_json({"runs": stand})
+        else:
+            _print_checked(checked)
+        if against:
+            raise typer.Exit(1)
+        return
+    store = Store(into)
+    store.check_writable()
+    with Live(err) as live:
+        executor = InProcess(again.device_of(recording.runs)) if inline else None
+        failed = again.train(recording, store, executor=executor, on_event=live.event, begin=live.begin)
+    found = again.compare(recording, store)
+    if as_json:
+        print_json({"runs": [asdict(each) for each in found], "failed": failed})
+    else:
+        _print_reproduced(found, failed)
+    if failed or any(each.wrong for each in found):
+        raise typer.Exit(1)
+
+
+def _print_checked(checked: list[Checked]) -> None:
+    sound = [each for each in checked if not each.problems]
+    for each in checked:
+        say(f"{each.recorded.run.run}  {each.name}  {'; '.join(each.problems) or each.missing or 'the same ids'}")
+    lacking = sum(bool(each.missing) for each in checked)
+    say(
+        f"{len(sound)} of {len(checked)} runs have the recorded ids when computed from their configuration"
+        + (f"; the data of {lacking} is not here" if lacking else "")
+    )
+
+
+def _print_reproduced(found: list[Reproduced], failed: dict[str, str]) -> None:
+    for each in found:
+        how = f"another execution class ({each.differs}); within tolerance" if each.differs else "equal to the bit"
+        if each.differs and each.largest:
+            how += f", largest difference {each.largest:.2g}"
+        if not each.values:
+            how = "trained; nothing is recorded to hold it against"
+        more = f"; and {len(each.wrong) - 3} more" if len(each.wrong) > 3 else ""
+        verdict = f"DIFFERS: {'; '.join(each.wrong[:3])}{more}" if each.wrong else how
+        say(f"{each.run}  {each.name}  {each.values} values: {verdict}")
+    for run, reason in failed.items():
+        say(f"{run}  failed: {reason}")
+    say(f"{sum(not each.wrong for each in found)} of {len(found) + len(failed)} runs are reproduced")

@@ -54,6 +54,8 @@ def import_export(store: Store, path: Path, *, check: bool = False) -> Imported:
 
 
 def _conflicts(store: Store, archive: Archive, contents: Contents) -> Iterator[str]:
+    """What is here and differs. Raises StoreError for a suite whose name is not one for a folder."""
+    store.suite_folder(contents.suite)
     if contents.suite in store.suite_names():
         here, there = store.plan(contents.suite), contents.plan
         if _plain(here) != _plain(there):

@@ -13,6 +13,8 @@ from bench.records import SCHEMA, digest, without
 from bench.report.people import read_people
 from bench.store_plan import whole_plan
 
+_NEEDED = ("suite", "title", "file", "digest", "command", "warnings", "axes", "report", "protocols", "runs")
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -30,6 +32,8 @@ def read_contents(archive: Archive) -> Contents:
     """Raises ExchangeError that names the first member which contradicts its checksum, its name or the plan."""
     try:
         plan = whole_plan(archive.json("plan.json"))
+        if lacking := [name for name in _NEEDED if name not in plan]:
+            raise ExchangeError(f"{archive.path}: plan.json has no {', '.join(lacking)}")
         suite, planned = str(plan["suite"]), {run["run"]: run for run in plan["runs"]}
         tests = {run: set[str]() for run in planned}
         for run in plan["runs"]:
