@@ -105,8 +105,13 @@ def from_scores(store: Store, a: Runs, b: Runs, protocol: str, metric: str) -> C
     for arrays in (*ours[1:], *theirs):
         if not np.array_equal(arrays["same"], first["same"]):
             raise DataError(f"{protocol}: the runs were not tested on the same pairs")
-    digest = str(next(iter(a.values()))["protocols"][protocol])
-    people = people_of(store, digest)
+    first_run = next(iter(a.values()))
+    if "protocols" not in first_run:
+        raise DataError(
+            f"the plan of run {first_run['run']} was written by an older version and does not say on which data it was "
+            "tested; `bench run SUITE` mends it"
+        )
+    people = people_of(store, first_run["protocols"][protocol])
     scores = [np.stack([arrays["scores"] for arrays in side]) for side in (ours, theirs)]
     rows = PairedScores(scores[0], scores[1], first["same"].astype(bool), people.pairs, first.get("fold"))
     found = compare_rows(rows, metric, level=LEVEL)

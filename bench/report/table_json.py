@@ -24,7 +24,8 @@ def table_record(data: ReportData, table: Table, found: Mapping[str, Any]) -> di
     metrics of the columns (None: not measurable); ``plan`` as it stands in ``plan.json``, from which the runs can be
     planned anew; ``provenance``: ``found``.
     """
-    cells = dict(list(data.frame.groupby("cell", sort=False)))
+    cells = {str(cell): runs for cell, runs in data.frame.groupby("cell", sort=False)}
+    of_rows = [getattr(row, "cell", "") or cell for row, cell in zip(table.rows, cells, strict=True)]
     columns = [column.key for column in table.columns]
     return {
         "schema": SCHEMA,
@@ -38,10 +39,10 @@ def table_record(data: ReportData, table: Table, found: Mapping[str, Any]) -> di
             {
                 **asdict(row),
                 "cell": cell,
-                "baseline": str(runs["baseline"].iloc[0]),
-                "runs": [{"run": r, "seed": int(s), "status": status} for r, s, status in _three(runs)],
+                "baseline": str(cells[cell]["baseline"].iloc[0]),
+                "runs": [{"run": r, "seed": int(s), "status": status} for r, s, status in _three(cells[cell])],
             }
-            for row, (cell, runs) in zip(table.rows, cells.items(), strict=True)
+            for row, cell in zip(table.rows, of_rows, strict=True)
         ],
         "notes": list(table.notes),
         "runs": _recorded(data, columns),
