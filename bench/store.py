@@ -88,6 +88,15 @@ class Store:
                 raise
             return dict(result["config"])
 
+    def files(self, run: str) -> dict[str, Path]:
+        """All that a run left for good, by name in its folder: no leases, no log, and of checkpoints the weights."""
+        folder = self.run_folder(run)
+        names = ["config.json", "result.json", "failure.json", CANCELLED, "events.jsonl"]
+        weights = [f"checkpoint/{part}.safetensors" for part in ("backbone", "head")]
+        tests = [f"evaluations/{path.name}" for path in sorted(self.evaluation_folder(run).glob("*.json"))]
+        tests += [f"evaluations/{path.name}" for path in sorted(self.evaluation_folder(run).glob("*.safetensors"))]
+        return {name: folder / name for name in (*names, *tests, *weights) if (folder / name).is_file()}
+
     def append_event(self, run: str, event: Mapping[str, Any]) -> None:
         """Adds one line, with the time, to ``events.jsonl``."""
         append_json(self.run_folder(run) / "events.jsonl", {"time": time.time(), **event})
@@ -350,6 +359,32 @@ class Store:
             return read_json(self.suite_folder(name) / "mirrored.json")
         except StoreError:
             return None  # torn: as if it were not there
+
+    def write_imported(self, name: str, record: Mapping[str, Any]) -> None:
+        """Remembers which runs of a suite were read from an export and not trained here."""
+        write_json(self.suite_folder(name) / "imported.json", record)
+
+    def imported(self, name: str) -> dict[str, Any] | None:
+        return read_json(self.suite_folder(name) / "imported.json")
+
+    # whom pairs show
+
+    def write_people(self, protocol: str, content: bytes) -> None:
+        """Keeps whom the pairs of a protocol show (see `bench.report.people`), for where its images are not."""
+        write_bytes(self._people(protocol), content)
+
+    def people(self, protocol: str) -> bytes | None:
+        try:
+            return self._people(protocol).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"{self._people(protocol)}: cannot be read: {error.strerror or error}") from None
+
+    def _people(self, protocol: str) -> Path:
+        return self.root / "people" / f"{_checked(protocol)}.safetensors"
+
+    # searches
 
     def write_search(self, name: str, record: Mapping[str, Any]) -> None:
         """What a search of the suite tried and found, whole or not at all."""

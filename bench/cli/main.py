@@ -13,6 +13,7 @@ import typer
 from bench.cli.console import err, out, print_rows, shown
 from bench.cli.data import data_app
 from bench.cli.evaluate import evaluate
+from bench.cli.exchange import add_commands as add_exchange_commands
 from bench.cli.options import AsJson, Inline, Overrides, Results, SuiteFile, Track
 from bench.cli.outcome import command_line, finish, write_reports
 from bench.cli.report import report
@@ -102,6 +103,7 @@ def plan(
 
 
 add_commands(app)
+add_exchange_commands(app)
 for command in (report, search, track):
     app.command()(command)
 

@@ -114,6 +114,19 @@ def open_protocol(cache: Path, digest: str) -> PackedProtocol:
     return PackedProtocol(digest=digest, images=images, **stored | {"fold": None, "media": None} | arrays)
 
 
+def pair_people(cache: Path, digest: str) -> tuple[Int, bool]:
+    """Whom the pairs of a stored protocol show, (P, 2) int64, and whether the protocol names them; no image is needed.
+
+    Raises DataError where it is missing or damaged.
+    """
+    file = _file(cache, digest)
+    try:
+        said, arrays = _read(file)
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"protocol {file} is missing or damaged ({error}); `bench plan SUITE` packs it") from None
+    return arrays["template_identity"][arrays["pairs"]], said["named"]
+
+
 def _read(file: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """What a stored protocol says of itself, and its arrays. Raises ValueError and others where it is damaged."""
     with safe_open(file, framework="numpy") as stored:

@@ -133,6 +133,7 @@ class Plan:
     notes: tuple[str, ...] = ()
 
     def record(self, command: str) -> dict[str, Any]:
+        """As it stands in ``plan.json``; ``source`` is the suite with its overrides, as JSON, whose digest it has."""
         suite = self.suite
         return {
             "schema": 1,
@@ -140,6 +141,7 @@ class Plan:
             "title": suite.title or suite.name,
             "file": suite.file,
             "digest": suite.digest,
+            "source": suite.text,
             "command": command,
             "warnings": list(suite.warnings),
             "notes": list(self.notes),

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from bench import __version__
 from bench.errors import DeviceError
 
 
@@ -81,8 +82,9 @@ def execution_class(device: torch.device, processes: int = 1) -> dict[str, Any]:
 @functools.cache
 def environment(*used: str) -> dict[str, Any]:
     """Versions, processor and commit: facts, without host name or path. ``used``: packages to name beside the usual."""
-    packages = ("torch", "timm", "numpy", "pandas", "pillow", "safetensors", *used)
+    packages = ("torch", "timm", "numpy", "scipy", "pandas", "pillow", "safetensors", *used)
     return {
+        "bench": __version__,
         "python": platform.python_version(),
         "system": platform.system(),
         "processor": _processor(),

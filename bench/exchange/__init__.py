@@ -1,0 +1,1 @@
+"""Results that change hands: a suite's export and its import, and training again what a file recorded."""
