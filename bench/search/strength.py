@@ -22,7 +22,8 @@ from bench.scheduling.plan import Plan, PlannedRun, Tell, plan_run
 from bench.scheduling.suite_run import make_executor, make_jobs
 from bench.store import Store
 from bench.suite.data_block import Validation
-from bench.suite.schema import Cell, Enhancement, SearchBlock
+from bench.suite.schema import Cell, Enhancement
+from bench.suite.search_block import SearchBlock
 from bench.suite.suite import Suite
 
 if TYPE_CHECKING:

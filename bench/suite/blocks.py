@@ -15,9 +15,9 @@ from bench.suite.schema import (
     ExecutorBlock,
     Recipe,
     ReportBlock,
-    SearchBlock,
     Terms,
 )  # fmt: skip
+from bench.suite.search_block import SearchBlock
 from bench.suite.source import Location
 
 CELL_BLOCKS: dict[str, type[BaseModel]] = {

@@ -19,7 +19,8 @@ from bench.suite.base import Named
 from bench.suite.blocks import CELL_BLOCKS, SUITE_BLOCKS, fields_at, is_tag, tags_at
 from bench.suite.labels import axis_label
 from bench.suite.named import loss_problems, resolve
-from bench.suite.schema import Cell, ExecutorBlock, ReportBlock, SearchBlock
+from bench.suite.schema import Cell, ExecutorBlock, ReportBlock
+from bench.suite.search_block import SearchBlock
 from bench.suite.source import Location, Source, parse_value, read_source
 
 _seeds: TypeAdapter[list[int]] = TypeAdapter(Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)])
