@@ -68,16 +68,20 @@ class SearchBlock(Block):
         name="tpe"
     )
     pruner: Annotated[
-        Named, Field(description="what gives trials up early: none, median, hyperband, asha, wilcoxon")
-    ] = Named(name="median")
+        Named | None,
+        Field(
+            description="what gives trials up early: none, median, hyperband, asha, wilcoxon; null: median where "
+            "accuracy is the only objective, else none"
+        ),
+    ] = None
     objectives: Annotated[
         list[Objective],
         Field(min_length=1, description="accuracy and isotropy of validation identities (most), cost (least)"),
     ] = ["accuracy"]
     seed: Annotated[int, Field(ge=0, description="of what the sampler draws")] = 0
-    seeds: Annotated[Seeds | None, Field(description="of a trial, whose score is the mean; null: the suite's first")] = (
-        None
-    )
+    seeds: Annotated[
+        Seeds | None, Field(description="of a trial, whose score is their mean; null: the suite's first")
+    ] = None
     pruner_warmup_epochs: Annotated[int, Field(ge=0, description="epochs before a trial may be pruned")] = 3
     failures: Annotated[PositiveInt, Field(description="the search stops when so many trials fail in a row")] = 5
     storage: Annotated[
