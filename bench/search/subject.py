@@ -112,11 +112,6 @@ def _check_fair(suite: Suite, block: SearchBlock) -> None:
             raise BenchError(
                 f"{suite.file}: a fair search gives all trials the same compute, so {name} is not searched"
             )
-    if block.pruner is not None and block.pruner.name != "none" and "pruner" in block.model_fields_set:
-        raise BenchError(
-            f"{suite.file}: search.pruner is {block.pruner.name}, but a fair search gives every trial the same epochs; "
-            "take none"
-        )
     epochs = sorted({item.cell.recipe.epochs for item in suite.cells})
     if len(epochs) > 1:
         raise BenchError(f"{suite.file}: a fair search needs equal epochs, found {', '.join(map(str, epochs))}")

@@ -8,7 +8,7 @@ from bench.store import Store
 from tests.search.made_up import MadeUp
 
 SPACE = "{margin.m: {choices: [0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.15, 0.1]}}"
-LONG = (("epochs: 2", "epochs: 9"),)
+LONG = (("  epochs: 2", "  epochs: 9"),)
 
 
 def better_with_margin(config):
