@@ -62,6 +62,9 @@ class MadeUp:
                 return
             yield "going on"
         result = {"run": key, "config": config, "epochs": epochs, "selected_epoch": epochs, "steps": 1}
-        result |= {"validation": {"accuracy": accuracy}, "metrics": {"train_seconds": 2.0 * epochs, "images_per_second": 1.0}}
+        result |= {
+            "validation": {"accuracy": accuracy},
+            "metrics": {"train_seconds": 2.0 * epochs, "images_per_second": 1.0},
+        }
         store.write_result(key, result)
         on_event({"run": key, "kind": "done"})

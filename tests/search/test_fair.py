@@ -17,7 +17,9 @@ SPACE = (
 
 
 def score(config):
-    return 0.5 + {"normface": 0, "arcface": 0.1, "cosface": 0.2}[config["margin"]["name"]] + config["margin"].get("m", 0)
+    return (
+        0.5 + {"normface": 0, "arcface": 0.1, "cosface": 0.2}[config["margin"]["name"]] + config["margin"].get("m", 0)
+    )
 
 
 def test_every_value_gets_as_many_trials_and_epochs_and_none_is_pruned(tmp_path, suite_of):

@@ -27,7 +27,10 @@ def tried(suite, store, **more):
         ("{name: tpe, multivariate: false, n_startup_trials: 2}", MIXED),
         ("random", MIXED),
         ("cmaes", NUMBERS),
-        ("{name: cmaes, popsize: 4}", "{enhancement.strength: {low: 0.1, high: 1}, margin.s: {low: 8, high: 256, int: true}}"),
+        (
+            "{name: cmaes, popsize: 4}",
+            "{enhancement.strength: {low: 0.1, high: 1}, margin.s: {low: 8, high: 256, int: true}}",
+        ),
         ("qmc", NUMBERS),
         ("{name: qmc, qmc_type: halton}", NUMBERS),
     ],
