@@ -1,4 +1,4 @@
-"""A search block is checked when its suite loads: unknown fields, values no cell may have, conditions that never hold."""
+"""A search block is checked when its suite loads: unknown fields, wrong values, conditions that never hold."""
 
 from pathlib import Path
 
@@ -92,7 +92,8 @@ def test_blocks_that_are_not_searched_stand_where_they_were_written(tmp_path):
             "with choices",
         ),
         (
-            "    margin.m: {choices: [0.1], when: {margin.s: [8]}}\n    margin.s: {choices: [8], when: {margin.m: [0.1]}}\n",
+            "    margin.m: {choices: [0.1], when: {margin.s: [8]}}\n"
+            "    margin.s: {choices: [8], when: {margin.m: [0.1]}}\n",
             "go in a circle",
         ),
     ],
