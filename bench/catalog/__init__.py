@@ -65,6 +65,19 @@ EXECUTORS = Registry(
     "bench.scheduling.executors",
     "``function(setting: Setting, *, options) -> Executor``: where runs go; which changes none of their bits.",
 )
+SAMPLERS = Registry(
+    "sampler",
+    "bench.search.samplers",
+    """``function(asked: Asked, *, options) -> optuna sampler``. Traits: ``choices`` and ``conditions``: whether it can
+    draw a field with choices, and one with `when`; ``finite``: whether every field must have finitely many values;
+    ``objectives``: "one", "several" or "any" number of them.""",
+)
+PRUNERS = Registry(
+    "pruner",
+    "bench.search.pruners",
+    """``function(trials: Trained, *, options) -> optuna pruner``. Trait ``over``: of what the scores are that it
+    compares: "epochs", "seeds", or "" where it compares none.""",
+)
 FIGURES = Registry(
     "figure",
     "bench.report.figures",
@@ -74,10 +87,26 @@ FIGURES = Registry(
 )
 
 REGISTRIES = {
-    r.kind: r for r in (MARGINS, GATES, PROFILES, TERMS, BACKBONES, FORMATS, AUGMENTATIONS, EXECUTORS, FIGURES)
-}
+    r.kind: r
+    for r in (
+        MARGINS, GATES, PROFILES, TERMS, BACKBONES, FORMATS, AUGMENTATIONS, EXECUTORS, SAMPLERS, PRUNERS, FIGURES,
+    )
+}  # fmt: skip
 
 __all__ = [
-    "AUGMENTATIONS", "BACKBONES", "EXECUTORS", "FIGURES", "FORMATS", "GATES", "MARGINS", "PROFILES", "REGISTRIES",
-    "TERMS", "Option", "Registry", "Spec",
+    "AUGMENTATIONS",
+    "BACKBONES",
+    "EXECUTORS",
+    "FIGURES",
+    "FORMATS",
+    "GATES",
+    "MARGINS",
+    "PROFILES",
+    "PRUNERS",
+    "REGISTRIES",
+    "SAMPLERS",
+    "TERMS",
+    "Option",
+    "Registry",
+    "Spec",
 ]  # fmt: skip

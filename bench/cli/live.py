@@ -91,5 +91,7 @@ class Live:
             self.console.print(f"another process works at {run} {name}; waiting for it", markup=False)
         elif kind == "retry":
             self.console.print(f"again: {run} {name}: {event['error']}", markup=False)
+        elif kind == "named":
+            self.names[run] = event["name"]
         elif kind == "note":
             self.console.print(event["text"], markup=False)

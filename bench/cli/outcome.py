@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 
@@ -42,4 +43,5 @@ def finish(store: Store, names: Iterable[str], track: bool, failed: Mapping[str,
 
 
 def command_line() -> str:
-    return " ".join(["python -m bench", *sys.argv[1:]])
+    """What was called, for records: passwords in URLs are left out."""
+    return re.sub(r"(://[^:/@\s]+):\S*@", r"\1:***@", " ".join(["python -m bench", *sys.argv[1:]]))

@@ -15,32 +15,44 @@ from bench.cli.outcome import command_line, finish, write_reports
 def search(
     suite: SuiteFile,
     trials: Annotated[int | None, typer.Option(min=1, help="trials in total; asking for more goes on")] = None,
+    fair: Annotated[
+        bool, typer.Option("--fair", help="search every value of the grid, each with the same trials and epochs")
+    ] = False,
+    storage: Annotated[
+        str | None, typer.Option(metavar="URL", help="a database for the trials, in place of the suite's")
+    ] = None,
     overrides: Overrides = None,
     results: Results = Path("results"),
     track: Track = True,
 ) -> None:
-    """Search the enhancement strength on validation identities, then retrain the best beside strength 0."""
+    """Search fields of a suite on validation identities, then retrain the best beside strength 0."""
     from bench.cli.live import Live
     from bench.scheduling.suite_run import run_plan
-    from bench.search import strength
+    from bench.search.driver import search as search_all
+    from bench.search.final import final_plan, trials_plan
+    from bench.search.record import rows, search_record
+    from bench.search.subject import block_of, subjects
     from bench.store import Store
     from bench.suite.suite import load_suite
 
     loaded = load_suite(suite, overrides or [])
-    _, block = strength.checked(loaded)
+    asked = trials or block_of(loaded).trials
+    subjects(loaded, fair=fair)  # raises for a suite that cannot be searched, before anything is written
     store = Store(results)
     store.check_writable()
+    if fair:
+        err.print("fair: every trial is trained to its end, nothing is pruned", markup=False)
     with Live(err) as live:
-        found = strength.search(loaded, store, trials=trials, tell=live.preparing, on_event=live.event)
-        final = strength.final_plan(loaded, found, tell=live.preparing)
+        found = search_all(
+            loaded, store, trials=asked, fair=fair, storage=storage, tell=live.preparing, on_event=live.event
+        )
+        tried = trials_plan(loaded, found)
+        store.write_plan(tried.suite.name, tried.record(command_line()))
+        final, cells = final_plan(loaded, found, fair=fair, tell=live.preparing)
         failed = run_plan(final, store, command=command_line(), on_event=live.event, begin=live.begin)
-    interval = strength.baseline_interval(loaded, store, found)
-    path, text = strength.write_found(loaded, store, found, interval)
-    figure = path.with_name("strength_against_validation.png")
-    strength.draw_found(found, interval, block, figure)
-    trials_of = strength.trials_plan(loaded, found)
-    store.write_plan(trials_of.suite.name, trials_of.record(command_line()))
-    print_rows(strength.values(found), False, title="trials, scored on validation identities")
+    record = search_record(loaded, store, found, final, cells, trials=asked, fair=fair, command=command_line())
+    store.write_search(loaded.name, record)
+    print_rows(rows(record), False, title="trials, scored on validation identities")
     write_reports(store, [loaded.name])
-    out.print(f"{text}\nsearch: {path}, {figure}", markup=False)
-    finish(store, [trials_of.suite.name, loaded.name], track, failed)
+    out.print(f"{record['text']}\nsearch: {store.suite_folder(loaded.name) / 'search.json'}", markup=False)
+    finish(store, [tried.suite.name, loaded.name], track, failed)

@@ -139,8 +139,9 @@ def _left_by_crashes(store: Store) -> Iterator[Removable]:
 
 
 def _planned(store: Store) -> set[str]:
-    """Runs that a suite's plan asks for, or the journal of a search names."""
-    journals = [path.read_text(encoding="utf-8", errors="replace") for path in (store.root / "optuna").glob("*.log")]
+    """Runs that a suite's plan asks for, or the journal or the record of a search names."""
+    found = [*(store.root / "optuna").glob("*.log"), *(store.root / "suites").glob("*/search.json")]
+    journals = [path.read_text(encoding="utf-8", errors="replace") for path in found]
     named = {word for text in journals for word in re.findall(r"\b[0-9a-f]{16}\b", text)}
     return named | {run.run for run in asked(store)}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, create_model
 
@@ -15,9 +15,9 @@ from bench.suite.schema import (
     ExecutorBlock,
     Recipe,
     ReportBlock,
-    SearchBlock,
     Terms,
 )  # fmt: skip
+from bench.suite.search_block import SearchBlock
 from bench.suite.source import Location
 
 CELL_BLOCKS: dict[str, type[BaseModel]] = {
@@ -62,6 +62,9 @@ def fields_at(at: Location, inner: tuple[int | str, ...]) -> list[str]:
     for part in inner:
         if (str(at[0]), part) in TAGGED:
             return sorted(TAGGED[str(at[0]), part].model_fields)
+        if get_origin(model) is dict:
+            model = get_args(model)[1]
+            continue
         info = model.model_fields.get(part)
         model = info.annotation if info else model
     return sorted(model.model_fields)

@@ -15,15 +15,20 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, eq=False)
 class Axis:
-    """A field (dotted path) with the values it takes, and where in the suite they stand."""
+    """A field (dotted path) with the values it takes, and where in the suite they stand (``places``: each of them,
+    where they are no list at ``location``)."""
 
     path: Path
     values: tuple[Any, ...]
     location: Location
+    places: tuple[Location, ...] = ()
 
     @property
     def name(self) -> str:
         return ".".join(self.path)
+
+    def place(self, index: int) -> Location:
+        return self.places[index] if self.places else (*self.location, index)
 
 
 def parse_grid(
@@ -134,8 +139,10 @@ def put(tree: dict[str, Any], path: Path, value: Any) -> None:
 
 
 def get(tree: Any, path: Path) -> Any:
-    """The value at a dotted field, or None."""
+    """The value at a dotted field, or None; a name alone is a block with that name."""
     for part in path:
+        if part == "name" and isinstance(tree, str):
+            return tree
         if not isinstance(tree, Mapping):
             return None
         tree = tree.get(part)

@@ -5,13 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from bench.catalog import AUGMENTATIONS, BACKBONES, EXECUTORS, FORMATS, GATES, MARGINS, PROFILES, TERMS, Registry
+from bench.catalog import (
+    AUGMENTATIONS,
+    BACKBONES,
+    EXECUTORS,
+    FORMATS,
+    GATES,
+    MARGINS,
+    PROFILES,
+    PRUNERS,
+    SAMPLERS,
+    TERMS,
+    Registry,
+)  # fmt: skip
 from bench.catalog.facts import FACTS
 from bench.catalog.rules import gate_problem, term_problem
 from bench.errors import UnknownNameError, unknown_name
 from bench.suite.base import Named
 from bench.suite.data_block import Data, Source
 from bench.suite.schema import Cell, Enhancement, ExecutorBlock, Recipe, Term, Terms
+from bench.suite.search_block import SearchBlock
 from bench.suite.source import Location
 
 S = TypeVar("S", bound=Source)
@@ -42,6 +55,11 @@ def resolve(name: str, block: Any, wrong: Wrong) -> Any:
             return _data(block, wrong)
         case ExecutorBlock():
             return _executor(block, wrong)
+        case SearchBlock():
+            usual = Named(name="median" if block.objectives == ["accuracy"] else "none")
+            sampler = _named(SAMPLERS, block.sampler, (name, "sampler"), wrong)
+            pruner = _named(PRUNERS, block.pruner or usual, (name, "pruner"), wrong)
+            return block.model_copy(update={"sampler": sampler, "pruner": pruner})
         case _:
             return block
 

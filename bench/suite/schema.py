@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, PositiveInt, RootModel, field_validator, model_validator
+from pydantic import ConfigDict, Field, PositiveInt, RootModel, field_validator
 
 from bench.catalog.metrics import METRICS
 from bench.suite.base import Block, Named
@@ -268,27 +268,6 @@ class ExecutorBlock(Named):
     hang_seconds: Annotated[
         float | None, Field(gt=0, description="a worker that says nothing for so long is killed; null: never")
     ] = 1800.0
-
-
-class SearchBlock(Block):
-    """A search over the enhancement strength, scored on validation identities only."""
-
-    trials: PositiveInt = 20
-    low: Annotated[float, Field(gt=0)] = 1e-4
-    high: Annotated[float, Field(gt=0)] = 1.0
-    seed: Annotated[int, Field(ge=0)] = 0
-    pruner_warmup_epochs: Annotated[int, Field(ge=0, description="epochs before a trial may be pruned")] = 3
-    retrain_seeds: Annotated[list[int], Field(min_length=3, description="fresh seeds of the final comparison")] = [
-        101,
-        102,
-        103,
-    ]
-
-    @model_validator(mode="after")
-    def _ordered(self) -> SearchBlock:
-        if not self.low < self.high:
-            raise ValueError(f"low < high must hold, found low={self.low}, high={self.high}")
-        return self
 
 
 class Cell(Block):

@@ -19,7 +19,9 @@ from bench.suite.base import Named
 from bench.suite.blocks import CELL_BLOCKS, SUITE_BLOCKS, fields_at, is_tag, tags_at
 from bench.suite.labels import axis_label
 from bench.suite.named import loss_problems, resolve
-from bench.suite.schema import Cell, ExecutorBlock, ReportBlock, SearchBlock
+from bench.suite.schema import Cell, ExecutorBlock, ReportBlock
+from bench.suite.search_block import SearchBlock, Searched
+from bench.suite.search_check import check_search
 from bench.suite.source import Location, Source, parse_value, read_source
 
 _seeds: TypeAdapter[list[int]] = TypeAdapter(Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)])
@@ -56,6 +58,8 @@ class Suite:
     search: SearchBlock | None
     warnings: tuple[str, ...]
     text: str = field(repr=False)
+    blocks: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    """Of a suite that can be searched: the blocks of each cell as they are written."""
 
     @property
     def digest(self) -> str:
@@ -73,11 +77,20 @@ def load_suite(path: Path, overrides: Sequence[str] = ()) -> Suite:
         at = tuple(name.strip().split("."))
         if at[0] == "grid" and at[1:2] not in ((), ("zip",), ("exclude",)):
             at = ("grid", ".".join(at[1:]))  # an axis is one key, dots and all
+        if at[:2] == ("search", "space") and len(at) > 2:
+            last = at[-1:] if at[-1] in Searched.model_fields and len(at) > 3 else ()
+            at = ("search", "space", ".".join(at[2 : len(at) - len(last)]), *last)  # so is a searched field
         overridden.add(at)
         grids.put(source.value, at, parse_value(value))
         for inner in [key for key in source.lines if key[: len(at)] == at]:
             del source.lines[inner]
     return _Loader(source, path, overridden).suite()
+
+
+def load_cell(suite: Suite, blocks: Mapping[str, Any]) -> Cell:
+    """One cell from its blocks as they could be written in the suite. Raises SuiteError with all mistakes."""
+    source = Source(suite.file, {"name": suite.name, **blocks})
+    return _Loader(source, Path(suite.file), set()).suite().cells[0].cell
 
 
 class _Loader:
@@ -90,6 +103,7 @@ class _Loader:
         self.cache: dict[tuple[str, str], Any] = {}
         self.checked: dict[tuple[object, ...], Any] = {}
         self.same: dict[tuple[str, str], Any] = {}
+        self.written: list[Mapping[str, Any]] = []
         self.defaults = {
             name: self._shared(name, found.get_default())
             for name, found in Cell.model_fields.items()
@@ -120,12 +134,16 @@ class _Loader:
             self._shown(blocks["report"], cells)
         if blocks["executor"] is not None:
             self._batches_shared(blocks["executor"].processes, cells)
+        if blocks.get("search") is not None and cells and seeds:
+            axes = list(cells[0].axes)
+            check_search(blocks["search"], self.written, axes, seeds, self._cell_apart, self.wrong)
         if self.mistakes:
             raise SuiteError(sorted(self.mistakes, key=lambda m: (m.line or 0, m.field)))
         text = json.dumps(value, sort_keys=True, default=str)
         return Suite(
             name, title, str(self.path), tuple(cells), tuple(seeds),
             blocks["report"], blocks["executor"], blocks.get("search"), tuple(self.warnings), text,
+            tuple(self.written),
         )  # fmt: skip
 
     def _typed(self, adapter: TypeAdapter[Any], value: Any, at: Location) -> Any:
@@ -166,6 +184,9 @@ class _Loader:
             if cell is not None:
                 named = {axis.name: labels[axis][index] for axis, index in choice.items()}
                 same = tuple(id(getattr(cell, name)) for name in CELL_BLOCKS)  # equal blocks are one object
+                if "search" in value and same not in cells:
+                    given = {k: v for k, v in parts.all(CELL_BLOCKS, choice).items() if v is not None}
+                    self.written.append(given | {k: value[k] for k in ("report", "executor") if k in value})
                 cells.setdefault(same, SuiteCell(cell, named))
         for (location, pattern), did in zip(excludes, used, strict=True):
             if not did:
@@ -204,6 +225,11 @@ class _Loader:
         for at, problem in loss_problems(cell):
             self._wrong_in_cell(at, problem, choice)
         return cell
+
+    def _cell_apart(self, parts: grids.Parts, choice: Mapping[grids.Axis, int]) -> Cell | None:
+        """A cell whose parts are not those of the cells before."""
+        self.checked.clear()
+        return self._cell(parts, choice)
 
     def _block(self, name: str, raw: Any, choice: Mapping[grids.Axis, int]) -> Any:
         """A block checked and resolved; None if it has a mistake. Equal blocks are checked once."""
@@ -253,7 +279,7 @@ class _Loader:
         """Reports a mistake where the user wrote it: in the block, or in the axis that put the value there."""
         for axis, index in sorted(choice.items(), key=lambda item: -len(item[0].path)):
             if at[: len(axis.path)] == axis.path:
-                self.wrong((*axis.location, index, *at[len(axis.path) :]), problem)
+                self.wrong((*axis.place(index), *at[len(axis.path) :]), problem)
                 return
         self.wrong(at, problem)
 

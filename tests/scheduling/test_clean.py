@@ -98,6 +98,9 @@ def test_runs_that_no_suite_and_no_search_asks_for_go_if_asked_for(store):
     assert not find(store).removable
     found = find(store, unplanned=True)
     assert [item.path.name for item in found.removable] == [stray]
+    store.write_search("late", {"schema": 2, "studies": [{"trials": [{"runs": [stray]}]}]})
+    assert not find(store, unplanned=True).removable
+    (store.suite_folder("late") / "search.json").unlink()
     write_suite_plan(store, "late", [stray])
     assert remove(store, found.removable)
     (store.suite_folder("late") / "plan.json").unlink()
