@@ -140,9 +140,8 @@ def test_in_sqlite_the_trial_of_a_killed_search_goes_stale_and_is_tried_again(tm
 
 def test_a_trial_whose_search_dies_again_and_again_is_given_up(tmp_path):
     file = tmp_path / "trials.db"
-    study = optuna.create_study(
-        storage=open_storage(f"sqlite:///{file}", tmp_path / "j", retries=2), study_name="shared"
-    )
+    opened = open_storage(f"sqlite:///{file}", tmp_path / "j", retries=2)
+    study = optuna.create_study(storage=opened, study_name="shared")
     for expected in ({"FAIL": 1, "WAITING": 1}, {"FAIL": 2, "WAITING": 1}, {"FAIL": 3}):
         Asking(study).ask().suggest_float("x", 0, 1)
         assert end_orphans(study) == []

@@ -11,10 +11,10 @@ from bench.report.figures._plot import LINESTYLES, MARKERS
 from bench.report.labels import axis_label
 
 if TYPE_CHECKING:
-    import numpy as np
     import optuna
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's, without yellow, which is lost on white."""
@@ -141,9 +141,8 @@ class Scale:
         if self.log and math.floor(high) - math.ceil(low) >= 1:
             first, last = math.ceil(low - 1e-9), math.floor(high + 1e-9)
             step = -(-(last - first + 1) // 6)
-            return [float(k) for k in range(first, last + 1, step)], [
-                f"{10.0**k:g}" for k in range(first, last + 1, step)
-            ]
+            powers = range(first, last + 1, step)
+            return [float(k) for k in powers], [f"{10.0**k:g}" if k > -3 else f"1e{k}" for k in powers]
         from matplotlib.ticker import MaxNLocator
 
         places = [low, (low + high) / 2, high] if self.log else list(MaxNLocator(4).tick_values(low, high))
@@ -207,9 +206,10 @@ def _distribution(block: Mapping[str, Any]) -> optuna.distributions.BaseDistribu
     return FloatDistribution(float(block["low"]), float(block["high"]), log=log, step=step)
 
 
-def importances(
-    record: Mapping[str, Any], study: Mapping[str, Any], objective: Objective
-) -> dict[str, dict[str, float]]:
+Importances = dict[str, dict[str, float]]
+
+
+def importances(record: Mapping[str, Any], study: Mapping[str, Any], objective: Objective) -> Importances:
     """Method → parameter → share, for those that every complete trial has; nothing below four such trials.
 
     fANOVA: share of the variance of a seeded forest; PED-ANOVA: of what sets the better trials apart from all.
@@ -225,12 +225,8 @@ def importances(
     if not varied:
         return {}
     evaluators = {"fANOVA": FanovaImportanceEvaluator(seed=0), "PED-ANOVA": PedAnovaImportanceEvaluator()}
-    return {
-        name: {
-            param: float(share) for param, share in get_param_importances(made, evaluator=how, params=varied).items()
-        }
-        for name, how in evaluators.items()
-    }
+    found = {name: get_param_importances(made, evaluator=how, params=varied) for name, how in evaluators.items()}
+    return {name: {param: float(share) for param, share in shares.items()} for name, shares in found.items()}
 
 
 def baseline_value(study: Mapping[str, Any], objective: Objective) -> float | None:
@@ -248,10 +244,13 @@ def draw_baseline(ax: Axes, study: Mapping[str, Any], objective: Objective, colo
     ax.axhline(value, color=colour, linestyle="--", linewidth=1, zorder=1)
 
 
-def shade(values: Sequence[float]) -> tuple[Any, np.ndarray]:
-    """A norm over the values for colours of one map."""
-    import numpy as np
+def shades(record: Mapping[str, Any], objective: Objective) -> ScalarMappable:
+    """Values of complete trials → colour; darker is better."""
+    import matplotlib as mpl
+    from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    low, high = min(values), max(values)
-    return Normalize(low, high if high > low else low + 1e-9), np.asarray(values, dtype=float)
+    found = [value_of(trial, objective) or 0.0 for study in studies(record) for trial in complete(study, objective)]
+    low, high = min(found), max(found)
+    norm = Normalize(low, high) if high > low else Normalize(low - 1, high + 1)
+    return ScalarMappable(norm, mpl.colormaps["viridis_r" if objective.maximise else "viridis"])

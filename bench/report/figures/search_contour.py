@@ -16,7 +16,7 @@ from bench.report.figures._search import (
     importances,
     objectives,
     scales,
-    shade,
+    shades,
     studies,
     title,
     tried,
@@ -25,6 +25,7 @@ from bench.report.figures._search import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
 
     from bench.report.results import ReportData
 
@@ -40,30 +41,25 @@ FEWEST = 5
     source=SOURCE,
 )
 def draw(results: ReportData) -> Drawing | None:
-    import matplotlib as mpl
-    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
     record = results.search
     if record is None or len(parameters := scales(record)) < 2:
         return None
     objective = objectives(record)[0]
-    shown = [study for study in studies(record) if complete(study, objective)]
+    shown = [study for study in studies(record) if len(complete(study, objective)) > 1]
     if not shown:
         return None
     chosen = _chosen(record, shown, objective, parameters)
     pairs = list(combinations(chosen, 2))
-    norm, _ = shade(
-        [value for s in shown for t in complete(s, objective) if (value := value_of(t, objective)) is not None]
-    )
-    colours = mpl.colormaps["viridis"]
+    colours = shades(record, objective)
     figure = Figure(figsize=(min(7.0, 2.4 + 2.2 * len(pairs)), 0.4 + 2.1 * len(shown)))
     axes = figure.subplots(len(shown), len(pairs), squeeze=False)
     for row, study in zip(axes, shown, strict=True):
         for ax, (x, y) in zip(row, pairs, strict=True):
-            _panel(ax, study, objective, parameters[x], parameters[y], norm, colours)
+            _panel(ax, study, objective, parameters[x], parameters[y], colours)
         row[0].set_title(title(record, study), loc="left")
-    figure.colorbar(ScalarMappable(norm, colours), ax=list(axes.flat), label=objective.label, pad=0.01)
+    figure.colorbar(colours, ax=list(axes.flat), label=objective.label, pad=0.01)
     return Drawing(figure, tried(record))
 
 
@@ -81,23 +77,23 @@ def _chosen(
 
 
 def _panel(
-    ax: Axes, study: Mapping[str, Any], objective: Objective, x: Scale, y: Scale, norm: Any, colours: Any
+    ax: Axes, study: Mapping[str, Any], objective: Objective, x: Scale, y: Scale, colours: ScalarMappable
 ) -> None:
     import numpy as np
 
     points = [
-        (x.place(t["params"][x.name]), y.place(t["params"][y.name]), value_of(t, objective), t["number"])
+        (x.place(t["params"][x.name]), y.place(t["params"][y.name]), value_of(t, objective) or 0.0, t["number"])
         for t in complete(study, objective)
         if x.name in t["params"] and y.name in t["params"]
     ]
     if x.choices is None and y.choices is None:
-        _between(ax, np.array([p[:3] for p in points], dtype=float), x, y, norm, colours)
+        _between(ax, np.array([p[:3] for p in points], dtype=float), x, y, colours)
     for at, height, value, number in points:
         spread = 0.25 * (2 * (number * 0.618034 % 1) - 1)
         best = number in study["best"]
         ax.plot(
             at + (spread if x.choices is not None else 0), height + (spread if y.choices is not None else 0),
-            "*" if best else "o", markersize=11 if best else 4.5, color=colours(norm(value)),
+            "*" if best else "o", markersize=11 if best else 4.5, color=colours.cmap(colours.norm(value)),
             markeredgecolor="black", markeredgewidth=0.7, zorder=4 if best else 3,
         )  # fmt: skip
     if not points:
@@ -106,7 +102,7 @@ def _panel(
     y.on_y(ax)
 
 
-def _between(ax: Axes, points: Any, x: Scale, y: Scale, norm: Any, colours: Any) -> None:
+def _between(ax: Axes, points: Any, x: Scale, y: Scale, colours: ScalarMappable) -> None:
     """Linear between the trials, on axes of equal length; nothing where they are few or on one line."""
     import numpy as np
     from matplotlib.tri import Triangulation
@@ -120,15 +116,6 @@ def _between(ax: Axes, points: Any, x: Scale, y: Scale, norm: Any, colours: Any)
     if len(points) < FEWEST or np.linalg.svd(unit - unit.mean(axis=0), compute_uv=False)[1] < 1e-3:
         return
     triangles = Triangulation(unit[:, 0], unit[:, 1]).triangles
-    levels = np.linspace(norm.vmin, norm.vmax, 13)
-    ax.tricontourf(
-        points[:, 0],
-        points[:, 1],
-        triangles,
-        points[:, 2],
-        levels=levels,
-        cmap=colours,
-        norm=norm,
-        alpha=0.75,
-        zorder=1,
-    )
+    levels = np.linspace(*colours.get_clim(), 13)
+    shape = Triangulation(points[:, 0], points[:, 1], triangles)
+    ax.tricontourf(shape, points[:, 2], levels=levels, cmap=colours.cmap, norm=colours.norm, alpha=0.75, zorder=1)

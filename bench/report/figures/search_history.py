@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.catalog import FIGURES
 from bench.report.figures._plot import Drawing
@@ -64,7 +64,7 @@ def draw(results: ReportData) -> Drawing | None:
             if not any(value is not None for value in known):
                 ax.text(0.5, 0.5, "no trial has a value", transform=ax.transAxes, ha="center", fontsize=7)
             ax.set_xlim(-0.7, max(t["number"] for t in study["trials"]) + 0.7 if study["trials"] else 0.7)
-            ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+            ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
             ax.set_title(title(record, study) if objective.at == 0 else "")
             ax.set_ylabel(objective.label if i % across == 0 else "")
             ax.set_xlabel("trial" if objective.at == len(wanted) - 1 else "")
@@ -75,7 +75,7 @@ def draw(results: ReportData) -> Drawing | None:
             ax.set_ylim(low, high)
     for ax in axes[(blocks - 1) * len(wanted) :, (len(shown) - 1) % across + 1 :].flat:
         ax.remove()
-    dark = {"color": "0.2"}
+    dark: dict[str, Any] = {"color": "0.2"}
     handles = [
         Line2D([], [], marker="o", linestyle="", markersize=4, label="complete", **dark),
         Line2D([], [], marker="v", linestyle="", markersize=4, markerfacecolor="none", color="0.55",

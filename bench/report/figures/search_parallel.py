@@ -11,7 +11,7 @@ from bench.report.figures._search import (
     complete,
     objectives,
     scales,
-    shade,
+    shades,
     studies,
     title,
     tried,
@@ -30,30 +30,22 @@ JITTER = 0.03
     source=SOURCE,
 )
 def draw(results: ReportData) -> Drawing | None:
-    import matplotlib as mpl
     import numpy as np
-    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
     record = results.search
     if record is None or len(parameters := scales(record)) < 2:
         return None
     objective = objectives(record)[0]
-    shown = [study for study in studies(record) if complete(study, objective)]
+    shown = [study for study in studies(record) if len(complete(study, objective)) > 1]
     if not shown:
         return None
-    found = [value for s in shown for t in complete(s, objective) if (value := value_of(t, objective)) is not None]
-    norm, _ = shade(found)
-    colours = mpl.colormaps["viridis_r" if objective.maximise else "viridis"]
+    colours = shades(record, objective)
     figure = Figure(figsize=(7.0, 0.5 + 2.3 * len(shown)))
     axes = figure.subplots(len(shown), 1, squeeze=False)[:, 0]
     for ax, study in zip(axes, shown, strict=True):
-        trials = sorted(
-            complete(study, objective),
-            key=lambda t: (value_of(t, objective) or 0.0) * (1 if objective.maximise else -1),
-        )
-        for trial in trials:
-            value = value_of(trial, objective)
+        for trial in complete(study, objective):
+            value = value_of(trial, objective) or 0.0
             spread = JITTER * (2 * (trial["number"] * 0.618034 % 1) - 1)
             line = [
                 np.nan if name not in trial["params"]
@@ -61,7 +53,7 @@ def draw(results: ReportData) -> Drawing | None:
                 for name, scale in parameters.items()
             ]  # fmt: skip
             best = trial["number"] in study["best"]
-            ax.plot(line, color=colours(norm(value)), linewidth=2.4 if best else 0.8, alpha=1 if best else 0.75,
+            ax.plot(line, color=colours.cmap(colours.norm(value)), linewidth=2.4 if best else 0.8, alpha=1 if best else 0.75,
                     marker="o", markersize=4 if best else 2, zorder=4 if best else 2)  # fmt: skip
         for at, scale in enumerate(parameters.values()):
             ax.axvline(at, color="0.3", linewidth=0.8, zorder=1)
@@ -78,5 +70,5 @@ def draw(results: ReportData) -> Drawing | None:
         ax.grid(visible=False)
         ax.spines[["left", "bottom"]].set_visible(False)
         ax.set_title(title(record, study))
-    figure.colorbar(ScalarMappable(norm, colours), ax=list(axes), label=objective.label, pad=0.01, aspect=28)
+    figure.colorbar(colours, ax=list(axes), label=objective.label, pad=0.01, aspect=28)
     return Drawing(figure, tried(record))

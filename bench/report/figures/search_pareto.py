@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.catalog import FIGURES
 from bench.report.figures._plot import Drawing
@@ -56,8 +56,9 @@ def draw(results: ReportData) -> Drawing | None:
             ax.plot([a for a, _ in others], [b for _, b in others], style["marker"], color=style["color"],
                     markersize=3.5, markerfacecolor="none", alpha=0.7)  # fmt: skip
             line = style["linestyle"] if len(wanted) == 2 else ""
+            corner: Any = "steps-post" if x.maximise != y.maximise else "steps-pre"
             ax.plot([a for a, _ in front], [b for _, b in front], marker=style["marker"], color=style["color"],
-                    linestyle=line, markersize=5.5, drawstyle="steps-post" if x.maximise != y.maximise else "steps-pre")  # fmt: skip
+                    linestyle=line, markersize=5.5, drawstyle=corner)  # fmt: skip
             base = baseline_value(study, x), baseline_value(study, y)
             if base[0] is not None and base[1] is not None:
                 ax.plot(*base, "X", color=style["color"], markeredgecolor="black", markersize=8, zorder=5)
@@ -65,14 +66,13 @@ def draw(results: ReportData) -> Drawing | None:
         ax.set_ylabel(f"{y.label} {'→' if y.maximise else '←'} better")
     for ax in axes.flat[len(pairs) :]:
         ax.remove()
-    dark = {"color": "0.2", "linestyle": ""}
-    handles = [
-        Line2D([], [], **look(i), markersize=5, label=plain(s["label"])) for i, s in enumerate(shown) if s["label"]
-    ]
+    dark: dict[str, Any] = {"color": "0.2", "linestyle": ""}
+    named = [(i, plain(study["label"])) for i, study in enumerate(shown) if study["label"]]
+    handles = [Line2D([], [], **look(i), markersize=5, label=label) for i, label in named]
     handles += [
         Line2D([], [], marker="o", markersize=5.5, label="on the front", **dark),
         Line2D([], [], marker="o", markersize=3.5, markerfacecolor="none", label="bettered by another", **dark),
         Line2D([], [], marker="X", markersize=7, label="λ = 0", **dark),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncol=min(5, len(handles)), frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncol=3, frameon=False)
     return Drawing(figure, tried(record))
