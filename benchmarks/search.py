@@ -68,7 +68,7 @@ def serve_timed(connection: Connection, device: str, mask: str | None) -> None:
     file = Path(os.environ[CLOCK]) / f"{os.getpid()}.jsonl"
 
     def timed(training: loop.Training, *, run: Callable[..., Any] = loop.Training.run) -> Any:
-        begun, waited = time.monotonic(), 0.0
+        begun, waited, cpu = time.monotonic(), 0.0, time.process_time()
         tell = training.tell
 
         def told(event: dict[str, Any]) -> None:
@@ -79,7 +79,9 @@ def serve_timed(connection: Connection, device: str, mask: str | None) -> None:
 
         training.tell = told
         found = run(training)
-        append_json(file, {"begun": begun, "ended": time.monotonic(), "waited": waited})
+        append_json(file, {
+            "begun": begun, "ended": time.monotonic(), "waited": waited, "cpu": cpu, "cpu_ended": time.process_time(),
+        })  # fmt: skip
         return found
 
     loop.Training.run = timed  # type: ignore[method-assign]
@@ -171,6 +173,8 @@ def main() -> None:
     first, last = min(s["begun"] for s in every), max(s["ended"] for s in every)
     worked = sum(s["ended"] - s["begun"] - s["waited"] for s in every)
     gaps = [later["begun"] - earlier["ended"] for spans in each for earlier, later in pairwise(spans)]
+    beside = sum(later["cpu"] - earlier["cpu_ended"] for spans in each for earlier, later in pairwise(spans))
+    busy = sum(spans[-1]["cpu_ended"] - spans[0]["cpu"] for spans in each)
     tail = sum(last - max(s["ended"] for s in spans) for spans in each)
     head = sum(spans[0]["begun"] - max(first, began) for spans, began in zip(each, warm, strict=True))
     there = sum(last - max(first, began) for began in warm)  # seconds of slots from when each is warm
@@ -187,6 +191,7 @@ def main() -> None:
             "≤ 5 %",
         ),
         ("… between two runs", between, ""),
+        ("… the workers' processor time between runs, which other programs do not stretch", f"{beside / busy:.1%}", ""),
         ("… events and verdicts within runs", f"{waited / there:.1%}", ""),
         ("… before a slot's first step", f"{head / there:.1%}", ""),
         ("… one slot idle while the other ends the last run", f"{tail / there:.1%}", ""),
