@@ -142,7 +142,7 @@ def _shown(data: ReportData, table: pd.DataFrame) -> tuple[list[str], list[list[
     return head, cells
 
 
-def _number(value: float, low: float, high: float, digits: int, signed: bool) -> tuple[str, float | None]:
+def _number(value: Any, low: Any, high: Any, digits: int, signed: bool) -> tuple[str, float | None]:
     if pd.isna(value):
         return "–", None
     text = f"{value:{'+' if signed else ''}.{digits}f}".replace("-", "−")

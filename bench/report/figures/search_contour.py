@@ -93,7 +93,7 @@ def _panel(
         best = number in study["best"]
         ax.plot(
             at + (spread if x.choices is not None else 0), height + (spread if y.choices is not None else 0),
-            "*" if best else "o", markersize=11 if best else 4.5, color=colours.cmap(colours.norm(value)),
+            "*" if best else "o", markersize=11 if best else 4.5, color=colours.to_rgba(np.array([value]))[0],
             markeredgecolor="black", markeredgewidth=0.7, zorder=4 if best else 3,
         )  # fmt: skip
     if not points:

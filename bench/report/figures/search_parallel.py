@@ -53,7 +53,7 @@ def draw(results: ReportData) -> Drawing | None:
                 for name, scale in parameters.items()
             ]  # fmt: skip
             best = trial["number"] in study["best"]
-            colour = colours.cmap(colours.norm(value))
+            colour = colours.to_rgba(np.array([value]))[0]
             ax.plot(line, color=colour, linewidth=2.4 if best else 0.8, alpha=1 if best else 0.75,
                     marker="o", markersize=4 if best else 2, zorder=4 if best else 2)  # fmt: skip
         for at, scale in enumerate(parameters.values()):
