@@ -16,8 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.errors import BenchError
-from bench.records import write_json
+from bench.records import append_json, write_json
 from bench.scheduling.array_cluster import Cluster, Ended, Listed
 from bench.scheduling.array_task import (
     ArrayTask,
@@ -27,13 +26,17 @@ from bench.scheduling.array_task import (
     described_jobs,
     is_done,
     marks_of_the_dead,
+    pruned_path,
     told_path,
 )  # fmt: skip
 from bench.scheduling.failures import record_failure, record_retry
-from bench.scheduling.jobs import Event, Job, OnEvent
+from bench.scheduling.jobs import Event, Job, OnEvent, Verdict
 from bench.store import Store
 
 HEAR_SECONDS = 2.0
+TRIAL_TASKS = 8
+"""Tasks that a search keeps in the queue where ``at_once`` does not say."""
+
 LATE_SECONDS = 60.0
 """After so long, what a machine wrote to a network file system is seen by the others."""
 
@@ -44,6 +47,8 @@ class ArrayDriver:
 
     A task that is preempted or whose time is up is tried again ``requeues`` times, a run whose task died ``retries``
     times. When this process is stopped, the cluster says what becomes of the tasks.
+
+    Nobody waits for a verdict over a network file system: a trial trains on, and is pruned some epochs late.
     """
 
     cluster: Cluster
@@ -55,18 +60,23 @@ class ArrayDriver:
     hear_seconds: float = HEAR_SECONDS
 
     def run(self, jobs: Iterator[Job], on_event: OnEvent) -> None:
-        todo = [_unasked(job) for job in jobs]  # all of them: the tasks may outlive this process
+        todo = self.taken(jobs, 0)
         if todo:
-            _Drive(self, Store(Path(todo[0].results)), on_event).drive(todo)
+            _Drive(self, Store(Path(todo[0].results)), jobs, on_event).drive(todo)
 
-
-def _unasked(job: Job) -> Job:
-    if job.ask:
-        raise BenchError(
-            "a search decides after every epoch, which array tasks cannot wait for; "
-            "give it executor.name=local, on one node if need be, or ray"
-        )
-    return job
+    def taken(self, jobs: Iterator[Job], unfinished: int) -> list[Job]:
+        """All jobs, for the tasks may outlive this process; of a search, which learns from what has ended, only so many
+        that ``at_once`` tasks have work."""
+        most = (self.cluster.request.at_once or TRIAL_TASKS) * self.runs_per_task
+        found: list[Job] = []
+        searches = unfinished > 0
+        while not searches or unfinished + len(found) < most:
+            job = next(jobs, None)
+            if job is None:
+                break
+            searches = searches or job.ask
+            found.append(job)
+        return found
 
 
 @dataclass
@@ -89,8 +99,9 @@ class _Task:
 class _Drive:
     """One call of ``ArrayDriver.run``."""
 
-    def __init__(self, driver: ArrayDriver, store: Store, on_event: OnEvent) -> None:
+    def __init__(self, driver: ArrayDriver, store: Store, jobs: Iterator[Job], on_event: OnEvent) -> None:
         self.driver, self.cluster, self.store, self.on_event = driver, driver.cluster, store, on_event
+        self.jobs = jobs  # that were not taken yet, of a search
         self.tasks: list[_Task] = []
         self.waiting: list[Job] = []
         self.settled: set[str] = set()
@@ -111,6 +122,7 @@ class _Drive:
                     ended = self.cluster.ended([task.listed for task in self.tasks])
                     for task in self.tasks:
                         task.ended = ended.get(task.listed)
+                self.waiting += self.driver.taken(self.jobs, len(self.waiting) + len(self._unsettled()))
         finally:
             text = self.cluster.farewell([task.listed.id for task in self.tasks])
             if self.tasks:
@@ -194,8 +206,12 @@ class _Drive:
             if event["kind"] == "begins" and len(task.story.starts) > 1:
                 for run in task.story.begun & task.runs:
                     self._tell(run, {"kind": "retry", "error": f"its task {task.listed.id} was started again"})
-            elif event.get("run") in task.runs and event["kind"] not in ("done", "stopped"):
-                self._tell(event["run"], event)
+            elif (
+                event.get("run") in task.runs
+                and event["kind"] not in ("done", "stopped")
+                and self._tell(event["run"], event) == "prune"
+            ):
+                append_json(pruned_path(task.tail.path), {"kind": "prune", "run": event["run"]})
         now, left = time.monotonic(), task.story.left
         for run in task.story.done if not left else task.runs:
             if run in task.runs - self.settled and self._is_done(task, run):
@@ -211,13 +227,18 @@ class _Drive:
         elif task.ended is not None:
             self._bury(task, task.ended)
 
+    def _unsettled(self) -> list[Job]:
+        """What tasks still do."""
+        jobs = [job for task in self.tasks for job in task.jobs]
+        return [job for job in jobs if {run["run"] for run in job.runs} - self.settled]
+
     def _is_done(self, task: _Task, run: str) -> bool:
         return all(is_done(self.store, value) for job in task.jobs for value in job.runs if value["run"] == run)
 
-    def _tell(self, run: str, event: Event) -> None:
+    def _tell(self, run: str, event: Event) -> Verdict | None:
         if event["kind"] in ("done", "failed"):
             self.settled.add(run)
-        self.on_event({**event, "run": run})
+        return self.on_event({**event, "run": run})
 
     def _note(self, text: str) -> None:
         self.on_event({"run": "", "kind": "note", "text": text})

@@ -81,6 +81,11 @@ def told_path(description: Path) -> Path:
     return description.with_suffix(".jsonl")
 
 
+def pruned_path(told: Path) -> Path:
+    """Where the driver writes which runs of a search are to be given up."""
+    return told.with_suffix(".pruned")
+
+
 @dataclass
 class Tail:
     """Reads what was added to a file of JSON lines; a line that is still being written is left for the next time."""
@@ -185,18 +190,24 @@ def _do(jobs: Iterable[Job], device: str, hang_seconds: float | None, told: Path
     """Does the jobs until a signal asks to stop; whether all were done."""
     from bench.scheduling.worker import run_job
 
-    stopped = False
+    stopped, current = False, ""
+    pruned: set[str] = set()
+    tail = Tail(pruned_path(told))
     with _watched(told, hang_seconds) as send:
 
         def hear(event: Event) -> None:
-            nonlocal stopped
-            stopped = stopped or event["kind"] == "stopped"
+            nonlocal stopped, current
+            stopped, current = stopped or event["kind"] == "stopped", event["run"]
             send(event)
+
+        def verdict() -> str | None:
+            pruned.update(asked["run"] for asked in tail.read())
+            return "prune" if current in pruned else None
 
         for job in jobs:
             if stopped or asked:
                 return False
-            run_job(job, device, hear, lambda: bool(asked))
+            run_job(job, device, hear, lambda: bool(asked), verdict)
     return not stopped
 
 

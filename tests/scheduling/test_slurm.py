@@ -345,11 +345,38 @@ def test_on_this_machine_the_tasks_end_with_the_command(tmp_path, monkeypatch):
     assert len(cluster.ended([Listed("", id) for id in cluster._jobs])) == 1
 
 
-def test_a_search_is_refused_before_anything_is_submitted(tmp_path):
-    cluster = Scripted()
-    with pytest.raises(BenchError, match=r"executor\.name=local"):
-        drive(cluster, [job(tmp_path), job(tmp_path, "bbbb", ask=True)])
-    assert cluster.submitted == []
+def test_a_search_is_asked_for_its_next_trials_as_tasks_end_and_a_verdict_reaches_its_task(tmp_path):
+    """At most so many at once, the rest when it can have learnt from those; nobody waits for the verdict."""
+    store, events, asked = Store(tmp_path), [], []
+
+    class Does(Scripted):
+        def submit(self, array, folder, tasks, after):
+            ids = super().submit(array, folder, tasks, after)
+            for task in tasks:
+                path = told_path(Path(task.description))
+                for name in (run["run"] for job in json.loads(path.with_suffix(".json").read_text())["jobs"]
+                             for run in job["runs"]):  # fmt: skip
+                    append_json(path, {"kind": "epoch", "run": name})
+                    append_json(path, {"kind": "pruned", "run": name})
+            return ids
+
+    def jobs():
+        yield job(tmp_path, "aaaa")
+        for number in range(5):
+            asked.append(sum(event["kind"] == "pruned" for event in events))
+            yield job(tmp_path, f"bbb{number}", ask=True)
+
+    def hear(event):
+        events.append(event)
+        return "prune" if event["kind"] == "epoch" and event["run"] != "aaaa" else None
+
+    cluster = Does()
+    cluster.request = replace(cluster.request, at_once=2)
+    ArrayDriver(cluster, "cpu", hear_seconds=0.0).run(jobs(), hear)
+    assert asked == [0, 2, 2, 4, 4]
+    assert [len(array) for array in cluster.submitted] == [2, 2, 2]
+    told = [line["run"] for path in (store.root / "slurm").glob("*/*.pruned") for line in Tail(path).read()]
+    assert sorted(told) == [f"bbb{number}" for number in range(5)]
 
 
 def test_half_a_line_is_left_for_the_next_time(tmp_path):
