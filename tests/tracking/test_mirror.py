@@ -13,6 +13,7 @@ from bench import tracking
 from bench.errors import StoreError
 from bench.store import Store
 from bench.tracking import TrackingError, TrackReport, track_quietly, track_suite
+from bench.tracking.record import PARAM_LIMIT
 
 SUITE = "tiny"
 TRAINED, OTHER, FAILED, PENDING = "aa01", "aa02", "bb01", "cc01"
@@ -128,7 +129,7 @@ def test_params_are_the_flat_config_cut_at_the_limit(store: Store) -> None:
     assert params["margin.s"] == "64"
     assert params["enhancement"] == "null"
     assert params["recipe.milestones"] == "[1,2]"
-    assert params["recipe.notes"] == "n" * tracking.PARAM_LIMIT
+    assert params["recipe.notes"] == "n" * PARAM_LIMIT
     assert children(store, SUITE)[OTHER].data.params["enhancement.gate.name"] == "hard"
 
 
@@ -154,9 +155,9 @@ def test_final_metrics_leave_out_what_was_not_measurable(store: Store) -> None:
 def test_tags_say_where_a_run_comes_from(store: Store) -> None:
     tags = children(store, SUITE)[TRAINED].data.tags
     expected = {
-        "bench.commit": "c0ffee",
         "bench.train_digest": "feed",
-        "bench.device": "cpu",
+        "bench.execution.device": "cpu",
+        "bench.environment.commit": "c0ffee",
         "bench.status": "trained",
     }
     assert expected.items() <= tags.items()
@@ -269,7 +270,8 @@ def test_a_broken_tracker_is_a_warning_without_passwords(store: Store, uri: str)
 
 
 def test_a_tracker_in_use_is_a_warning(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(tracking, "QUIET_SECONDS", 0.05)
+    (store.root / "mlflow.db").touch()
     with FileLock(store.root / ".mlflow.lock"):
         warning = track_quietly(store, SUITE)
     assert warning is not None
