@@ -34,6 +34,7 @@ from bench.store_plan import plan_text, whole_plan
 if TYPE_CHECKING:
     import numpy as np
 
+SEARCH_SCHEMA = 2
 CANCELLED = "cancelled.json"
 """In a run's folder: it is not to be begun, and whoever trains it stops at a checkpoint."""
 _SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,120}$")
@@ -318,7 +319,7 @@ class Store:
         if not path.is_file():
             return None
         try:
-            return read_json(path)
+            return read_json(path, SEARCH_SCHEMA)
         except ValueError as error:
             raise StoreError(f"{path}: cannot be read ({error}); `bench search` writes it anew") from None
 

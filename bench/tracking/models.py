@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import shutil
 import tempfile
 from pathlib import Path
@@ -53,7 +54,6 @@ def log_model(client: MlflowClient, store: Store, run: str, told: Told) -> None:
 def _description(config: dict[str, Any], model_id: str) -> Model:
     """``MLmodel``: what is fed, what comes out, and which module of this project builds the network again."""
     import numpy as np
-    from mlflow import pyfunc
     from mlflow.models import Model, ModelSignature
     from mlflow.types import Schema, TensorSpec
 
@@ -67,5 +67,6 @@ def _description(config: dict[str, Any], model_id: str) -> Model:
         model_id=model_id, signature=signature,
         metadata={"preprocessing": PREPROCESSING, "embedding": "raw", "backbone": json.dumps(config["backbone"])},
     )  # fmt: skip
-    pyfunc.add_to_model(described, loader_module=LOADER, data="data")
+    # What mlflow.pyfunc.add_to_model writes; importing that package takes seconds and warns.
+    described.add_flavor("python_function", loader_module=LOADER, data="data", python_version=platform.python_version())
     return described
