@@ -43,9 +43,9 @@ class Record:
 
 
 def planned(plan: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The runs of a plan, each once, with their axes in the plan's order."""
+    """The runs of a plan, each once, with their axes as texts in the plan's order."""
     for entry in {entry["run"]: entry for entry in plan["runs"]}.values():
-        yield {**entry, "axes": {axis: entry["axes"][axis] for axis in plan["axes"] if axis in entry["axes"]}}
+        yield {**entry, "axes": {axis: str(entry["axes"][axis]) for axis in plan["axes"] if axis in entry["axes"]}}
 
 
 def run_record(store: Store, claims: Sequence[Claim]) -> Record | None:
@@ -69,7 +69,8 @@ def run_record(store: Store, claims: Sequence[Claim]) -> Record | None:
     return Record(
         name=" ".join([*map(str, entry["axes"].values()), f"seed {entry['seed']}"])[:KEY_LIMIT],
         status={"cancelled": "KILLED", "failed": "FAILED", "trained": "FINISHED"}[status],
-        params=cut(dict(flat("", entry["config"])), PARAM_LIMIT),
+        # Axes, for a baseline's strength is 0 though its configuration has no term.
+        params=cut({**entry["axes"], **dict(flat("", entry["config"]))}, PARAM_LIMIT),
         metrics=metrics,
         tags=cut(_tags(claims, status, result or {}, failure or {}), TAG_LIMIT),
         start=start,

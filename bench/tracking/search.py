@@ -63,7 +63,7 @@ def _tell_run(mirror: Mirror, run: str, trial: Mapping[str, Any], told: Told) ->
     config = mirror.store.config(run)
     if config is None:
         return
-    axes = {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in trial["params"].items()}
+    axes = {name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in trial["params"].items()}
     entry = {"run": run, "seed": config["seed"], "axes": axes, "config": config, "evaluations": {}}
     if mirror.run(entry, told) != "pending":
         tag(mirror.client, mirror.known[run], {OF_TRIAL: "true"})

@@ -57,6 +57,7 @@ def test_params_are_the_flat_config_cut_at_the_limit(store: Store) -> None:
     assert params["margin.name"] == "arcface"
     assert params["margin.s"] == "64"
     assert params["enhancement"] == "null"
+    assert params["enhancement.strength"] == "0"  # the axis
     assert params["recipe.milestones"] == "[1,2]"
     assert params["recipe.notes"] == "n" * PARAM_LIMIT
     assert children(store, SUITE)[OTHER].data.params["enhancement.gate.name"] == "hard"

@@ -138,7 +138,9 @@ def server(database: Path, tmp_path: Path) -> Iterator[str]:
             process.wait()
 
 
-def test_a_real_server_is_told_what_was_queued_and_nothing_twice(store: Store, server: str) -> None:
+def test_a_real_server_is_told_what_was_queued_and_nothing_twice(
+    store: Store, server: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     from mlflow import MlflowClient
 
     dead = f"http://127.0.0.1:{free_port()}"
@@ -150,6 +152,7 @@ def test_a_real_server_is_told_what_was_queued_and_nothing_twice(store: Store, s
     assert lagging(store, [SUITE], server) == []
     finish(store, "aa02", accuracy=0.5)
     assert track_suite(store, SUITE, uri=server) == TrackReport(updated=1, skipped=1)
+    assert capfd.readouterr() == ("", "")
     client = MlflowClient(tracking_uri=server)
     runs = list(client.search_runs([client.get_experiment_by_name(SUITE).experiment_id]))
     told = {run.data.tags.get("bench.run", "parent"): run for run in runs}
