@@ -73,7 +73,7 @@ def test_a_server_that_never_answers_costs_a_bounded_time_and_one_line(
 def test_a_server_that_fails_is_one_line_without_its_password(store: Store, capfd: pytest.CaptureFixture[str]) -> None:
     with listening(failing) as port:
         warning = track_quietly(store, SUITE, uri=f"http://me:hush@127.0.0.1:{port}") or ""
-    assert "500" in warning or "not take everything" in warning  # the latter on a machine that is very busy
+    assert warning.startswith("suite 'tiny' was not mirrored (later: bench track tiny --uri http://***@127.0.0.1:")
     assert "hush" not in warning
     assert "\n" not in warning
     assert capfd.readouterr() == ("", "")
