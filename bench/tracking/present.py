@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 PARENT, RUN, RECORD, REFERENCE = "mlflow.parentRunId", "bench.run", "bench.record", "bench.run."
-PAGE = 500
+PAGE = 100  # a run comes with all its metrics, so larger pages take much memory
 TAGS_AT_ONCE = 100  # MLflow's limit
 ASKED_SINGLY = 100  # so many runs are asked for one by one; of more, all that there are is read
 
