@@ -31,10 +31,10 @@ def write_reports(store: Store, names: Iterable[str], *, toy: bool = False) -> N
 
 def finish(store: Store, names: Iterable[str], track: bool, failed: Mapping[str, str]) -> None:
     """Mirrors to MLflow, which may fail without harm, and says which runs failed: exit code 1 then."""
-    for name in names if track else ():
-        from bench.tracking import track_quietly
+    if track:
+        from bench.tracking import track_quietly, uri_from_environment
 
-        if trouble := track_quietly(store, name):
+        if trouble := track_quietly(store, *names, uri=uri_from_environment()):
             err.print(f"warning: {trouble}", markup=False)
     for key, reason in failed.items():
         err.print(f"failed {key}: {reason}", markup=False)

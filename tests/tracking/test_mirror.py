@@ -4,7 +4,6 @@ import logging
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -13,97 +12,28 @@ from bench import tracking
 from bench.errors import StoreError
 from bench.store import Store
 from bench.tracking import TrackingError, TrackReport, track_quietly, track_suite
-
-SUITE = "tiny"
-TRAINED, OTHER, FAILED, PENDING = "aa01", "aa02", "bb01", "cc01"
-
-
-def entry(run: str, strength: str) -> dict[str, Any]:
-    config = {
-        "backbone": {"name": "small_cnn"},
-        "margin": {"name": "arcface", "m": 0.5, "s": 64},
-        "enhancement": {"strength": float(strength), "gate": {"name": "hard"}} if float(strength) else None,
-        "recipe": {"notes": "n" * 7000, "milestones": [1, 2]},
-        "train": {"digest": "feed", "images": 40},
-        "seed": 0,
-    }
-    return {
-        "run": run,
-        "seed": 0,
-        "cell": f"cell{run}",
-        "baseline": "cellaa01",
-        "axes": {"margin": "arcface", "enhancement.strength": strength},
-        "config": config,
-        "evaluations": {"lfw": "e1", "ytf": "e2"},
-    }
-
-
-def plan(name: str, *entries: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "schema": 1,
-        "suite": name,
-        "title": "A tiny suite",
-        "file": "tiny.yaml",
-        "digest": "d1",
-        "command": "bench run tiny.yaml",
-        "axes": ["margin", "enhancement.strength"],
-        "protocols": ["lfw", "ytf"],
-        "runs": list(entries),
-    }
-
-
-def finish(store: Store, run: str, accuracy: float = 0.75) -> None:
-    """A run of two epochs and one evaluation (``ytf`` has not been measured)."""
-    for epoch in (1, 2):
-        told = {"epoch": epoch, "loss": 3.0 / epoch, "term": None, "seconds": 2.0, "time": 1_700_000_000.5 + epoch}
-        store.append_event(run, {"kind": "epoch", **told, "validation": {"accuracy": 0.6 + epoch / 10}})
-    result = {
-        "run": run,
-        "metrics": {"loss": 1.5},
-        "weights_sha256": "cafe",
-        "execution_class": {"device": "cpu", "torch": "2.11"},
-        "environment": {"commit": "c0ffee", "dirty": False},
-        "epochs": 2,
-    }
-    store.write_result(run, result)
-    metrics = {"accuracy": accuracy, "tar_at_far_1e-3": None if run == OTHER else 0.25}
-    store.write_evaluation(run, "e1", {"protocol": "lfw", "run": run, "metrics": metrics}, {})
-
-
-def fill(store: Store) -> None:
-    finish(store, TRAINED)
-    finish(store, OTHER)
-    store.append_event(FAILED, {"kind": "epoch", "epoch": 1, "loss": 9.0, "time": 1_700_000_000.0})
-    store.write_failure(FAILED, {"error": "loss is NaN at step 3", "traceback": "…", "step": 3})
-
-
-def client(store: Store) -> Any:
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=f"sqlite:///{store.root / 'mlflow.db'}")
-
-
-def children(store: Store, name: str) -> dict[str, Any]:
-    """Benchmark run id → MLflow run, refusing doubles."""
-    runs = [run for run in all_runs(store, name) if "bench.run" in run.data.tags]
-    assert len({run.data.tags["bench.run"] for run in runs}) == len(runs)
-    return {run.data.tags["bench.run"]: run for run in runs}
-
-
-def parent(store: Store, name: str) -> Any:
-    (run,) = [run for run in all_runs(store, name) if "bench.run" not in run.data.tags]
-    return run
-
-
-def all_runs(store: Store, name: str) -> list[Any]:
-    mlflow = client(store)
-    return list(mlflow.search_runs([mlflow.get_experiment_by_name(name).experiment_id]))
+from bench.tracking.record import PARAM_LIMIT
+from tests.tracking.made import (
+    FAILED,
+    OTHER,
+    SUITE,
+    TRAINED,
+    all_runs,
+    children,
+    client,
+    entry,
+    fill,
+    finish,
+    parent,
+    plan,
+    store_with,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """One store, its suite mirrored once: making MLflow's tables takes seconds."""
-    store = Store(tmp_path_factory.mktemp("results"))
+def store(database: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """One store, its suite mirrored once."""
+    store = store_with(database, tmp_path_factory.mktemp("results"))
     fill(store)
     store.write_plan(SUITE, plan(SUITE, entry(TRAINED, "0"), entry(OTHER, "0.1"), entry(FAILED, "1")))
     report = store.suite_folder(SUITE) / "report"
@@ -127,8 +57,9 @@ def test_params_are_the_flat_config_cut_at_the_limit(store: Store) -> None:
     assert params["margin.name"] == "arcface"
     assert params["margin.s"] == "64"
     assert params["enhancement"] == "null"
+    assert params["enhancement.strength"] == "0"  # the axis
     assert params["recipe.milestones"] == "[1,2]"
-    assert params["recipe.notes"] == "n" * tracking.PARAM_LIMIT
+    assert params["recipe.notes"] == "n" * PARAM_LIMIT
     assert children(store, SUITE)[OTHER].data.params["enhancement.gate.name"] == "hard"
 
 
@@ -154,9 +85,9 @@ def test_final_metrics_leave_out_what_was_not_measurable(store: Store) -> None:
 def test_tags_say_where_a_run_comes_from(store: Store) -> None:
     tags = children(store, SUITE)[TRAINED].data.tags
     expected = {
-        "bench.commit": "c0ffee",
         "bench.train_digest": "feed",
-        "bench.device": "cpu",
+        "bench.execution.device": "cpu",
+        "bench.environment.commit": "c0ffee",
         "bench.status": "trained",
     }
     assert expected.items() <= tags.items()
@@ -256,20 +187,19 @@ def test_a_suite_deleted_in_mlflow_comes_back(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["nonsense://somewhere", "http://user:secret@127.0.0.1:9", "sqlite:////dev/null/m.db", "mysql://h/db"]
+    "uri",
+    ["nonsense://somewhere", "http://user:secret@127.0.0.1:9", "sqlite:////dev/null/m.db", "mysql://u:secret@h/d"],
 )
-def test_a_broken_tracker_is_a_warning_without_passwords(store: Store, uri: str) -> None:
-    warning = track_quietly(store, SUITE, uri=uri)
-    assert warning is not None
-    assert "\n" not in warning
-    assert "secret" not in warning
-    assert f"bench track {SUITE}" in warning
-    with pytest.raises(TrackingError, match="MLflow at"):
+def test_a_broken_tracker_is_one_line_without_passwords(store: Store, uri: str) -> None:
+    with pytest.raises(TrackingError, match="MLflow at") as found:
         track_suite(store, SUITE, uri=uri)
+    assert "\n" not in str(found.value)
+    assert "secret" not in str(found.value)
 
 
 def test_a_tracker_in_use_is_a_warning(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(tracking, "QUIET_SECONDS", 0.05)
+    (store.root / "mlflow.db").touch()
     with FileLock(store.root / ".mlflow.lock"):
         warning = track_quietly(store, SUITE)
     assert warning is not None
@@ -281,6 +211,7 @@ def test_an_unexpected_error_is_a_warning(store: Store, monkeypatch: pytest.Monk
         raise KeyError
 
     monkeypatch.setattr(tracking, "_mirror", bug)
+    (store.root / "mlflow.db").touch()
     assert "KeyError" in (track_quietly(store, SUITE) or "")
 
 
@@ -292,9 +223,13 @@ def test_an_unknown_suite_is_named(store: Store) -> None:
 def test_a_broken_database_is_one_line_and_mlflow_prints_nothing(
     store: Store, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "m.db").write_text("this is no database, but long enough to look like a file of one" * 20)
-    warning = track_quietly(store, SUITE, uri=f"sqlite:///{tmp_path / 'm.db'}")
+    broken = Store(tmp_path)
+    finish(broken, "ab02")
+    broken.write_plan(SUITE, plan(SUITE, entry("ab02", "0")))
+    (tmp_path / "mlflow.db").write_text("this is no database, but long enough to look like a file of one" * 20)
+    warning = track_quietly(broken, SUITE)
     assert "not a database" in (warning or "")
+    assert f"bench track {SUITE}" in (warning or "")
     assert "\n" not in (warning or "")
     assert capfd.readouterr() == ("", "")
 

@@ -4,7 +4,7 @@ import pytest
 
 from bench import tracking
 from bench.store import Store
-from bench.tracking import TrackReport, track_quietly
+from bench.tracking import TrackReport, lagging, track_quietly
 from tests.report.fabricated import fabricate
 
 SUITE = "made_up"
@@ -23,13 +23,13 @@ def told(monkeypatch):
     """The suites that are mirrored; a mirroring changes the database."""
     names = []
 
-    def track(store, name, *, uri=None):
-        names.append(name)
+    def track(store, plan, *_):
+        names.append(plan["suite"])
         with (store.root / "mlflow.db").open("a") as database:
             database.write("told\n")
         return TrackReport()
 
-    monkeypatch.setattr(tracking, "track_suite", track)
+    monkeypatch.setattr(tracking, "_mirror", track)
     return names
 
 
@@ -76,14 +76,14 @@ def test_whatever_changes_is_mirrored_once(store, told, change):
 
 
 def test_what_changes_while_it_is_mirrored_is_mirrored_next_time(store, told, monkeypatch):
-    mirror = tracking.track_suite
+    mirror = tracking._mirror
 
-    def slow(store, name, *, uri=None):
-        mirror(store, name, uri=uri)
+    def slow(store, *rest):
+        mirror(store, *rest)
         store.append_event(first(store)["run"], {"kind": "started"})
 
     with monkeypatch.context() as patch:
-        patch.setattr(tracking, "track_suite", slow)
+        patch.setattr(tracking, "_mirror", slow)
         track_quietly(store, SUITE)
     track_quietly(store, SUITE)
     track_quietly(store, SUITE)
@@ -91,17 +91,35 @@ def test_what_changes_while_it_is_mirrored_is_mirrored_next_time(store, told, mo
 
 
 def test_a_mirroring_that_failed_is_tried_again(store, told, monkeypatch):
-    def down(store, name, *, uri=None):
+    def down(*_):
         raise OSError("the tracker is down")
 
     with monkeypatch.context() as patch:
-        patch.setattr(tracking, "track_suite", down)
+        patch.setattr(tracking, "_mirror", down)
         assert "the tracker is down" in track_quietly(store, SUITE)
     assert track_quietly(store, SUITE) is None
     assert told == [SUITE]
 
 
-def test_a_tracker_that_is_named_is_always_asked(store, told):
-    for _ in range(2):
-        track_quietly(store, SUITE, uri="http://tracker")
-    assert told == [SUITE] * 2
+def test_what_the_state_of_other_suites_is_survives_a_mirroring(store, told):
+    store.write_plan("another", {**store.plan(SUITE), "suite": "another"})
+    for name in (SUITE, "another", SUITE, "another"):
+        track_quietly(store, name)
+    assert told == [SUITE, "another"]
+    assert lagging(store, [SUITE, "another"]) == []
+    store.append_event(first(store)["run"], {"kind": "started"})
+    assert lagging(store, [SUITE, "another"]) == [SUITE, "another"]
+
+
+def test_every_target_has_its_own_state(store, told):
+    tracking.track_suite(store, SUITE, uri="http://user:secret@tracker")
+    assert lagging(store, [SUITE], "http://tracker") == [SUITE]
+    assert lagging(store, [SUITE], "http://user:secret@tracker") == []
+    assert lagging(store, [SUITE]) == [SUITE]
+    assert "secret" not in (store.suite_folder(SUITE) / "mirrored.json").read_text()
+
+
+def test_a_search_is_told_anew_when_it_went_on(store, told):
+    track_quietly(store, SUITE)
+    store.write_search(SUITE, {"schema": 2, "studies": []})
+    assert lagging(store, [SUITE]) == [SUITE]
