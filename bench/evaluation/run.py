@@ -29,8 +29,8 @@ def evaluate_protocol(
     backbone: torch.nn.Module, protocol: PackedProtocol, options: dict[str, Any], *, device: torch.device,
     progress: Progress | None = None,
 ) -> tuple[dict[str, Any], Arrays]:  # fmt: skip
-    """Record of metrics, and the arrays kept beside it: scores (P,), same (P,), embeddings (T, d) float16, `spectra`, and
-    ``replicates.<metric>`` (R,) float32, of which its interval is made, NaN where it has no value.
+    """Record of metrics, and the arrays kept beside it: scores (P,), same (P,), embeddings (T, d) float16, `spectra`,
+    and ``replicates.<metric>`` (R,) float32, of which its interval is made, NaN where it has no value.
 
     ``options``: the evaluation block. A template's embedding is the normalised mean of its images' unit embeddings.
     ``progress(done, total)`` is called after every batch of images.

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.records import write_bytes
-from bench.report import published
+from bench.report import published, search_table
 from bench.report.drawing import ENDINGS, draw_figures
 from bench.report.effects import METRIC, effects
 from bench.report.flags import flag_of
 from bench.report.page import count_runs, render_index, render_page
-from bench.report.provenance import latex_foot, markdown_foot, provenance
+from bench.report.provenance import latex_foot, markdown_foot, provenance, stamp
 from bench.report.results import load_results, report_data
 from bench.report.run_records import run_records
 from bench.report.sections import page_sections
@@ -43,7 +43,7 @@ def write_report(store: Store, name: str, *, refresh: int | None = None) -> Repo
     data = report_data(store, name)
     table = build_table(data)
     folder = store.suite_folder(name) / "report"
-    drawn = draw_figures(data, folder / "figures")
+    drawn = draw_figures(data, folder / "figures", stamp(data))
     data = replace(data, plan={**data.plan, "warnings": [*data.plan["warnings"], *drawn.warnings]})
     found = provenance(data)
     apart = published.files_of(data)
@@ -58,8 +58,9 @@ def write_report(store: Store, name: str, *, refresh: int | None = None) -> Repo
     flags = {(cell, p): flag_of(data, cell, p, METRIC) for cell in data.done["cell"] for p in data.plan["protocols"]}
     summary = summarise(data.frame, data.plan, effects(data), data.search, flags)
     sections = page_sections(
-        data, summary, to_html(table), drawn.figures, contents, published=published.to_html(data)
-    )
+        data, summary, to_html(table), drawn.figures, contents,
+        published=published.to_html(data), search=search_table.to_html(data),
+    )  # fmt: skip
     page = render_page(data.plan, count_runs(data.frame), sections, run_records(data), refresh)
     contents["report.html"] = page.encode()
     for path, content in contents.items():

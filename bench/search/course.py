@@ -18,6 +18,7 @@ from bench.scheduling.jobs import Event
 from bench.scheduling.plan import PlannedRun
 from bench.search.objective import values_of
 from bench.search.proposals import propose, quietly
+from bench.search.storage import Asking
 from bench.search.subject import Subject, blinded, block_of, planned, trial_seeds
 from bench.store import Store
 
@@ -49,7 +50,7 @@ class Course:
         note: Callable[[Event], None],
     ) -> None:  # fmt: skip
         self.subject, self.study, self.store, self.data, self.trials = subject, study, store, data, trials
-        self.block, self.note = block_of(subject.suite), note
+        self.block, self.note, self.asking = block_of(subject.suite), note, Asking(study)
         pruner = "none" if fair or self.block.pruner is None else self.block.pruner.name
         self.over = PRUNERS.get(pruner).traits["over"]
         self.open: dict[str, list[Attempt]] = {}
@@ -98,7 +99,7 @@ class Course:
         return None
 
     def _propose(self) -> None:
-        found = propose(self.study, self.subject)
+        found = propose(self.asking, self.subject)
         if found is None:
             self.exhausted = True
             return

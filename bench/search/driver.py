@@ -7,6 +7,7 @@ and prunes; trials are runs of the same store and scheduler, so one that was tra
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from bench.data.resolve import PreparedData, prepare
@@ -101,11 +102,14 @@ def _drive(searching: Sequence[_Searching], store: Store, executor: Executor, on
             open_runs.discard(event["run"])
         return "prune" if verdicts and all(verdicts) else None
 
-    while True:
-        before = sum(course.told for course in courses)
-        executor.run(jobs(), hear)
-        if not any(course.wants for course in courses) or sum(course.told for course in courses) == before:
-            return
+    with ExitStack() as beating:
+        for course in courses:
+            beating.enter_context(course.asking.beating())
+        while True:
+            before = sum(course.told for course in courses)
+            executor.run(jobs(), hear)
+            if not any(course.wants for course in courses) or sum(course.told for course in courses) == before:
+                return
 
 
 def _next(courses: Sequence[Course]) -> tuple[Course, PlannedRun] | None:

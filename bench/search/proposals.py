@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.catalog import PRUNERS, SAMPLERS
 from bench.search.asked import Asked, Trained
+from bench.search.storage import Asking
 from bench.search.subject import Subject, Values, block_of, known_as
 from bench.suite.search_block import Searched
 from bench.suite.seeds import seed_for
@@ -49,12 +50,12 @@ def make_pruner(subject: Subject, epochs: int, *, fair: bool) -> optuna.pruners.
         return PRUNERS.get(named.name).function(Trained(epochs, block.pruner_warmup_epochs), **named.options)
 
 
-def propose(study: optuna.Study, subject: Subject) -> tuple[optuna.Trial, dict[str, Any]] | None:
+def propose(asking: Asking, subject: Subject) -> tuple[optuna.Trial, dict[str, Any]] | None:
     """A new trial and its configuration; None where a grid is exhausted."""
-    if block_of(subject.suite).sampler.name == "grid" and not _enqueue_next(study, subject):
+    if block_of(subject.suite).sampler.name == "grid" and not _enqueue_next(asking.study, subject):
         return None
     with quietly():
-        trial = study.ask()
+        trial = asking.ask()
         values = dict[str, Any]()
         blocks = subject.blocks
         for name, searched in subject.fields.items():

@@ -8,7 +8,7 @@ from bench.records import digest
 from bench.scheduling.plan import training_config
 from bench.search.objective import DIRECTIONS
 from bench.search.proposals import make_pruner, make_sampler, quietly
-from bench.search.storage import open_storage
+from bench.search.storage import end_orphans, open_storage
 from bench.search.subject import Subject, block_of, trial_seeds
 from bench.store import Store
 from bench.suite.schema import Cell
@@ -50,17 +50,7 @@ def open_study(
             directions=[DIRECTIONS[name] for name in block_of(subject.suite).objectives],
             load_if_exists=True,
         )
-        if url is None:
-            _end_orphans(study)
-        else:  # another process may search there too: only those whose heart no longer beats
-            optuna.storages.fail_stale_trials(study)
+        end_orphans(study)
         study.sampler = make_sampler(subject, trials=len(study.get_trials(deepcopy=False)))
         study.pruner = make_pruner(subject, cell.recipe.epochs, fair=fair)
     return study
-
-
-def _end_orphans(study: optuna.Study) -> None:
-    from optuna.trial import TrialState
-
-    for orphan in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.tell(orphan.number, state=TrialState.FAIL)
