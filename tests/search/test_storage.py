@@ -2,20 +2,20 @@
 
 import os
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
 
 import optuna
 import pytest
+from sqlalchemy import text
 
 from bench.errors import BenchError
 from bench.search import storage
 from bench.search.storage import Asking, end_orphans, open_storage
+from tests.scheduling.planned import eventually
 from tests.search import postgres
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ from bench.search.storage import Asking, end_orphans, open_storage
 
 url, path, what = sys.argv[1] or None, Path(sys.argv[2]), sys.argv[3]
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-storage = open_storage(url, path, beat_seconds=1, grace_seconds=2)
+storage = open_storage(url, path, beat_seconds=1)
 study = optuna.create_study(storage=storage, study_name="shared", load_if_exists=True, direction="maximize")
 asking = Asking(study)
 with asking.beating():
@@ -42,6 +42,22 @@ with asking.beating():
             time.sleep(600)
         study.tell(trial, value)
 """
+
+
+@pytest.fixture(autouse=True)
+def closed(monkeypatch):
+    """Connections that are left open are warned of when they are collected, in whatever test that happens."""
+    made, really = [], storage._database
+
+    def remembered(*asked):
+        made.append(really(*asked))
+        return made[-1]
+
+    monkeypatch.setattr(storage, "_database", remembered)
+    yield
+    for each in made:
+        each.remove_session()
+        each.engine.dispose()
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +115,13 @@ def test_processes_that_open_a_fresh_postgresql_at_once_share_its_study(database
     check_shared(database, tmp_path / "journal.log")
 
 
+def fall_silent(study, trial):
+    """As if the last beat of a trial had been long ago."""
+    with study._storage._backend.engine.begin() as connection:
+        words = "UPDATE trial_heartbeats SET heartbeat = '2000-01-01 00:00:00' WHERE trial_id = :id"
+        assert connection.execute(text(words), {"id": trial._trial_id}).rowcount == 1
+
+
 def check_killed(url, path):
     """A worker that is killed: its trial is failed once it is silent, and tried again; a living one's is left."""
     killed, living = start(url, path, "hang"), None
@@ -108,8 +131,9 @@ def check_killed(url, path):
         assert living.stdout.readline() == "asked 1\n"
         killed.kill()
         killed.wait()
-        study = loaded(url, path, beat_seconds=1, grace_seconds=2)
+        study = loaded(url, path)
         asked = study.trials[0]
+        fall_silent(study, asked)
         deadline = time.monotonic() + 30
         while not end_orphans(study) and states(study)["FAIL"] == 0:  # or the living one saw it first
             assert time.monotonic() < deadline
@@ -139,31 +163,28 @@ def test_in_sqlite_the_trial_of_a_killed_search_goes_stale_and_is_tried_again(tm
 
 
 def test_a_trial_whose_search_dies_again_and_again_is_given_up(tmp_path):
-    file = tmp_path / "trials.db"
-    opened = open_storage(f"sqlite:///{file}", tmp_path / "j", retries=2)
+    opened = open_storage(f"sqlite:///{tmp_path / 'trials.db'}", tmp_path / "j", retries=2)
     study = optuna.create_study(storage=opened, study_name="shared")
     for expected in ({"FAIL": 1, "WAITING": 1}, {"FAIL": 2, "WAITING": 1}, {"FAIL": 3}):
-        Asking(study).ask().suggest_float("x", 0, 1)
+        trial = Asking(study).ask()
+        trial.suggest_float("x", 0, 1)
         assert end_orphans(study) == []
-        with closing(sqlite3.connect(file)) as connection:
-            connection.execute("UPDATE trial_heartbeats SET heartbeat = '2000-01-01 00:00:00'")
-            connection.commit()
+        fall_silent(study, trial)
         assert len(end_orphans(study)) == 1
         assert states(study) == expected
     assert len({trial.params["x"] for trial in study.trials}) == 1
 
 
 def test_a_heart_that_beats_keeps_a_trial_until_it_is_told(tmp_path):
-    opened = open_storage(f"sqlite:///{tmp_path / 'trials.db'}", tmp_path / "j", beat_seconds=1, grace_seconds=2)
+    opened = open_storage(f"sqlite:///{tmp_path / 'trials.db'}", tmp_path / "j", beat_seconds=1)
     study = optuna.create_study(storage=opened, study_name="shared")
     asking = Asking(study)
     with asking.beating():
         trial = asking.ask()
-        time.sleep(3.5)
-        assert end_orphans(study) == []
+        fall_silent(study, trial)
+        eventually(lambda: not opened._get_stale_trial_ids(study._study_id))
         study.tell(trial, 0.5)
-        time.sleep(1.2)
-        assert asking._asked == set()
+        eventually(lambda: not asking._asked)
     assert states(study) == {"COMPLETE": 1}
 
 
