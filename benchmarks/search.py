@@ -58,9 +58,9 @@ CLOCK = "BENCH_SEARCH_CLOCK"
 
 def search(suite: Suite, store: Store, executor: Executor) -> None:
     """The search that is measured."""
-    from bench.search import strength
+    from bench.search.driver import search as searched
 
-    strength.search(suite, store, executor=executor)
+    searched(suite, store, executor=executor)
 
 
 def serve_timed(connection: Connection, device: str, mask: str | None) -> None:

@@ -13,6 +13,7 @@ from bench.errors import BenchError, DataError, StoreError, unknown_name
 from bench.evaluation.comparison import compare_rows, holm
 from bench.evaluation.paired import Comparison, PairedScores
 from bench.records import canonical
+from bench.report.cells import CellRuns, Readings, StoredRun, compare_cells
 from bench.report.people import people_of
 from bench.report.sides import CellOf, Side, check_alike
 from bench.store import Store
@@ -65,7 +66,7 @@ def compare(
     """
     check_alike(a, b)
     pairs, unmatched = _matched(a, b)
-    using, found = using or from_scores, list[tuple[Line, CellOf, CellOf]]()
+    using, found = using or quickest, list[tuple[Line, CellOf, CellOf]]()
     for one, other in pairs:
         seeds = sorted(one.runs.keys() & other.runs.keys())
         runs = {s: one.runs[s] for s in seeds}, {s: other.runs[s] for s in seeds}
@@ -91,6 +92,20 @@ def compare(
     ]
     worded = tuple(replace(line, words=verdict(line.found, line.metric, len(lines))) for line in lines)
     return Compared(worded, tuple(unmatched), tuple(_warnings(store, [(one, other) for _, one, other in found])))
+
+
+def quickest(store: Store, a: Runs, b: Runs, protocol: str, metric: str) -> Comparison:
+    """`compare_cells` where every evaluation kept the replicates of its interval, else `from_scores`."""
+    one, other = _cell_runs(store, "A", a), _cell_runs(store, "B", b)
+    readings = Readings()
+    kept = [m.replicates for side in (one, other) for m in readings.row(side, protocol, metric).values()]
+    if len(kept) == len(a) + len(b) and all(replicates is not None for replicates in kept):
+        return compare_cells(one, other, protocol, metric, level=LEVEL, readings=readings)
+    return from_scores(store, a, b, protocol, metric)
+
+
+def _cell_runs(store: Store, name: str, runs: Runs) -> CellRuns:
+    return CellRuns(name, {seed: StoredRun(store, run["run"], run["evaluations"]) for seed, run in runs.items()})
 
 
 def from_scores(store: Store, a: Runs, b: Runs, protocol: str, metric: str) -> Comparison:

@@ -9,7 +9,7 @@ from bench.scheduling.execute import InProcess
 from bench.scheduling.jobs import Setting
 from bench.scheduling.ray_jobs import RayWorkers
 from bench.scheduling.suite_run import make_executor
-from bench.search import strength
+from bench.search.driver import search
 from bench.store import Store
 from bench.suite.suite import load_suite
 from tests.tiny import SUITE, write_root, write_suite
@@ -21,9 +21,9 @@ SLURM = "executor: {name: slurm, cluster: local, device: cpu, at_once: 1}"
 
 
 def found(suite, store, executor):
-    """What the search tried: (state, run, value) by trial."""
-    trials = strength.search(suite, store, executor=executor).trials
-    return [(trial.state, trial.run, trial.accuracy) for trial in trials]
+    """What the search tried: (state, runs, values) by trial."""
+    (study,) = search(suite, store, executor=executor)
+    return [(trial.state, trial.runs, trial.values) for trial in study.trials]
 
 
 @pytest.fixture(scope="module")
