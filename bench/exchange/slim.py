@@ -36,6 +36,7 @@ def slim_evaluation(store: Store, run: str, key: str, *, scores: bool, embedding
     said = {
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
+        "each": {name: one for name, one in record["arrays"].get("each", {}).items() if name in kept},
         "left_out": sorted({*arrays} - {*kept}),
     }
     whole = record["arrays"].get("whole", record["arrays"]["sha256"])

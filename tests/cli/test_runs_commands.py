@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from bench.cli.main import app
 from bench.errors import BenchError, DataError, StoreError, UnknownNameError
 from bench.records import digest, write_json
+from bench.report.drawing import Drawn
 from bench.scheduling.classes import differences
 from bench.scheduling.execute import InProcess
 from bench.scheduling.plan import make_plan
@@ -55,7 +56,10 @@ def place(trained, tmp_path, monkeypatch):
     """A results folder of its own, with what was trained."""
     shutil.copytree(trained / "trained", tmp_path / "results")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("bench.report.write.draw_figures", lambda data: [])  # they take longer than all else here
+    # They take longer than all else here.
+    monkeypatch.setattr(
+        "bench.report.write.draw_figures", lambda *asked: Drawn((), {})
+    )
     return tmp_path
 
 

@@ -3,6 +3,7 @@
 from typer.testing import CliRunner
 
 from bench.cli.main import app
+from bench.report.drawing import Drawn
 
 
 def run(*words):
@@ -13,7 +14,7 @@ def run(*words):
 
 def test_export_import_and_compare_elsewhere(trained, place, elsewhere, tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_CACHE", str(trained.cache))
-    monkeypatch.setattr("bench.report.write.draw_figures", lambda data: [])
+    monkeypatch.setattr("bench.report.write.draw_figures", lambda *asked: Drawn((), {}))
     assert "files of 4 runs" in run("export", "tiny", tmp_path / "tiny.zip", "--results", place.root)
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "empty"))
     done = run("import", tmp_path / "tiny.zip", "--check", "--results", elsewhere.root)

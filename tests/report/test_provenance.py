@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from bench.report.drawing import Drawn
 from bench.report.private import all_public, public
 from bench.report.provenance import latex_foot, markdown_foot, provenance, short, stamp
 from bench.report.results import report_data
@@ -14,7 +15,7 @@ from tests.report.fabricated import fabricate
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.report.write.draw_figures", lambda data: [])
+    monkeypatch.setattr("bench.report.write.draw_figures", lambda *asked: Drawn((), {}))
     command = "python -m bench run /home/jane/suites/x.yaml --set search.storage=postgresql://jane:secret@db/optuna"
     return fabricate(
         tmp_path, backbones=["small_cnn"], margins=["arcface"], failed={("small_cnn", "arcface", 1.0, 1): "no"},

@@ -10,6 +10,7 @@ from fabricated import fabricate
 
 from bench.catalog import MARGINS, TERMS
 from bench.report import published as module
+from bench.report.drawing import Drawn
 from bench.report.published import COLUMNS, INTRA, KINDS, NOT_MEASURED, parts_of, published, rows
 from bench.report.results import report_data
 from bench.report.write import write_report
@@ -95,7 +96,7 @@ def test_every_format_says_that_nothing_was_measured_here(tmp_path):
 
 
 def test_they_lie_beside_the_table_until_they_are_switched_off(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.report.write.draw_figures", lambda data: [])
+    monkeypatch.setattr("bench.report.write.draw_figures", lambda *asked: Drawn((), {}))
     data = data_of(tmp_path)
     folder = write_report(data.store, "made_up").folder
     names = {"published.md", "published.tex", "published.csv"}

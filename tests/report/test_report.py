@@ -25,8 +25,9 @@ from bench.store import Store
 SMALL = {"backbones": ("small_cnn",), "margins": ("arcface",), "strengths": (0.0, 0.1), "seeds": (0, 1, 2)}
 FAILED = ("small_cnn", "arcface", 0.1, 1)
 MISSING = ("small_cnn", "arcface", 0.0, 2)
-NEED_MORE = {"intra_class_spectrum", "toy_embedding_2d", "toy_embedding_3d"}
-"""Figures of what a made-up store does not hold: spectra and toy networks."""
+NEED_MORE = {"intra_class_spectrum", "toy_embedding_2d", "toy_embedding_3d", "accuracy_by_margin"}
+NEED_MORE |= {name for name in FIGURES.names() if name.startswith("search_")}
+"""Figures of what a made-up store does not hold: spectra, toy networks, a search, a grid without strengths."""
 
 
 def small(root: Path, **change: object) -> Store:
