@@ -57,9 +57,7 @@ def place(trained, tmp_path, monkeypatch):
     shutil.copytree(trained / "trained", tmp_path / "results")
     monkeypatch.chdir(tmp_path)
     # They take longer than all else here.
-    monkeypatch.setattr(
-        "bench.report.write.draw_figures", lambda *asked: Drawn((), {})
-    )
+    monkeypatch.setattr("bench.report.write.draw_figures", lambda *asked: Drawn((), {}))
     return tmp_path
 
 

@@ -63,7 +63,7 @@ def against_strength(data: ReportData, columns: Sequence[str]) -> _plot.Drawing 
 def _panel(
     ax: Axes, seeds: pd.DataFrame, mean: pd.DataFrame, looks: dict[str, dict[str, Any]], *, points: bool
 ) -> None:
-    """Every seed a point where there are few, the mean a line, its interval a band; one line a backbone."""
+    """Every seed a point where there are few, the mean a line, its interval a band (3 seeds on); one line a backbone."""
     for name, look in looks.items():
         line, own = mean[mean["backbone"] == name], seeds[seeds["backbone"] == name]
         if line.empty:
@@ -74,7 +74,9 @@ def _panel(
                 own["strength"], own["value"], markersize=3, markerfacecolor="none", markeredgewidth=0.7, **unjoined
             )
         ax.plot(line["strength"], line["value"], color=look["color"], linestyle=look["linestyle"], label=name)
-        ax.fill_between(line["strength"], line["low"], line["high"], color=look["color"], alpha=0.15, linewidth=0)
+        enough = line["seeds"] >= _plot.SEEDS_OF_INTERVALS
+        bounds = line["low"].where(enough), line["high"].where(enough)
+        ax.fill_between(line["strength"], *bounds, color=look["color"], alpha=0.15, linewidth=0)
 
 
 def _limits(ax: Axes, shown: pd.DataFrame) -> None:

@@ -18,8 +18,6 @@ MOST_LINES = 10
 """Rows in a panel, where no strength tells them apart."""
 FEW_LINES = 4
 """In a panel, up to which each has its interval as a band; of more, only those without enhancement."""
-BAND_SEEDS = 3
-"""With two, an interval is twelve times as long as the seeds are apart, and a band hides the lines."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Lines:
 
     def has_band(self, line: Line) -> bool:
         chosen = len(self.panels[line.panel]) <= FEW_LINES or (self.by_strength and line.strength == 0)
-        return chosen and len(line.runs) >= BAND_SEEDS
+        return chosen and len(line.runs) >= _plot.SEEDS_OF_INTERVALS
 
     @property
     def bands(self) -> list[str]:

@@ -28,6 +28,8 @@ PAGE_WIDTH = 7.0
 COLUMN_WIDTH = 3.3
 """Inches: what has one panel across fits one column, at the same size of type."""
 LINESTYLES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
+SEEDS_OF_INTERVALS = 3
+"""With two, an interval is nine times as long as the seeds' deviation, and drawn it hides what was measured."""
 ACROSS = 5
 """Panels side by side, at most."""
 MOST_AXES = 60

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @FIGURES.register(
     "accuracy_against_strength",
-    summary="Accuracy against strength λ: seeds as points, their mean with its 95 % interval, cut at a panel's edge",
+    summary="Accuracy against strength λ: seeds as points, their mean with its 95 % interval from 3 seeds",
     source="this project",
     reads=("*.accuracy",),
 )

@@ -22,7 +22,7 @@ MOST = 15
 @FIGURES.register(
     "accuracy_isotropy_compactness",
     summary="Accuracy against isotropy, colour is compactness; a path leads from the base loss over rising λ, crosses "
-    "are 95 % intervals over seeds, pale dots the cells of the other panels",
+    "are 95 % intervals from 3 seeds, pale dots the cells of the other panels",
     source="this project",
     reads=("*.accuracy", "*.isotropy", "*.compactness_deg"),
 )
@@ -86,7 +86,8 @@ def _path(ax: Axes, path: pd.DataFrame, marker: str, colours: Any) -> None:
             "shrinkB": 3, "mutation_scale": 6},
         )  # fmt: skip
     for value, across, flat in (("isotropy", y, True), ("accuracy", x, False)):
-        ends = path[f"{value}_low"], path[f"{value}_high"]
+        enough = path["seeds"] >= _plot.SEEDS_OF_INTERVALS
+        ends = path[f"{value}_low"].where(enough), path[f"{value}_high"].where(enough)
         (ax.hlines if flat else ax.vlines)(across, *ends, color="0.86", linewidth=0.8, zorder=0.5)
     edges = np.where(path["strength"] == 0, "black", "0.35")
     widths = np.where(path["strength"] == 0, 1.3, 0.5)
@@ -94,10 +95,9 @@ def _path(ax: Axes, path: pd.DataFrame, marker: str, colours: Any) -> None:
         x, y, c=path["compactness_deg"], marker=marker, cmap=colours.cmap, norm=colours.norm, s=26,
         edgecolors=list(edges), linewidths=list(widths), zorder=3,
     )  # fmt: skip
-    told = set(_cells.thinned(list(path["strength"]), 4))
-    for strength, at in zip(path["strength"], zip(x, y, strict=True), strict=True):
-        if strength in told and len(path) > 1:
-            ax.annotate(f"{strength:g}", at, (4, 3), textcoords="offset points", fontsize=7, color="0.25", zorder=4)
+    if len(path) > 1:  # the others follow along the arrows; more would lie on each other
+        at, last = (x[-1], y[-1]), path["strength"].iloc[-1]
+        ax.annotate(f"{last:g}", at, (4, 3), textcoords="offset points", fontsize=7, color="0.25", zorder=4)
 
 
 def _handles(names: list[str]) -> list[Any]:
@@ -113,4 +113,4 @@ def _title(protocols: list[str], panels: int) -> str:
     where = (
         "mean over " + ", ".join(map(protocol_label, protocols)) if len(protocols) > 1 else protocol_label(*protocols)
     )
-    return _cells.joined(where, "numbers are λ", _cells.first_of(MOST, panels, "panels"))
+    return _cells.joined(where, "arrows lead to the largest λ, the number", _cells.first_of(MOST, panels, "panels"))

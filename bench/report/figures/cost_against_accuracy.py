@@ -22,7 +22,7 @@ MOST_ROWS, MOST_COLOURS = 16, 8
 
 @FIGURES.register(
     "cost_against_accuracy",
-    summary="Accuracy against seconds of training a run, as recorded, with 95 % intervals over seeds and the Pareto "
+    summary="Accuracy against seconds of training a run, as recorded, with 95 % intervals from 3 seeds and the Pareto "
     "front; beside it the seconds relative to the same seed without the term",
     source="this project",
     reads=("*.accuracy", "execution_class", "evaluations"),
@@ -112,7 +112,8 @@ def _scatter(ax: Axes, cells: pd.DataFrame) -> None:
     colours, markers = _looks(cells)
     front = cells[cells["front"]].sort_values("seconds")
     ax.plot(front["seconds"], front["accuracy"], color="0.55", linewidth=1.0, linestyle="--", drawstyle="steps-post")
-    ax.vlines(cells["seconds"], cells["accuracy_low"], cells["accuracy_high"], color="0.88", linewidth=0.8, zorder=1)
+    sure = cells[cells["seeds"] >= _plot.SEEDS_OF_INTERVALS]
+    ax.vlines(sure["seconds"], sure["accuracy_low"], sure["accuracy_high"], color="0.88", linewidth=0.8, zorder=1)
     for cell in cells.to_dict("records"):
         ax.plot(
             cell["seconds"], cell["accuracy"], markers[cell["margin"]], color=colours[cell["backbone"]],

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @FIGURES.register(
     "tar_against_strength",
-    summary="True-accept rate at the suite's false-accept rates against strength λ, mean with its 95 % interval",
+    summary="True-accept rate at the suite's false-accept rates against strength λ; 95 % intervals from 3 seeds",
     source="this project",
     reads=("*.tar_at_far_*",),
 )
