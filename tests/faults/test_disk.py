@@ -3,6 +3,7 @@
 import re
 import resource
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -45,6 +46,8 @@ def test_where_space_ends_the_run_fails_in_a_line_and_goes_on_when_there_is_some
     done = the_run(Store(stages.place.folder / "done"))
     sizes = [0, *(size // 2 for size in largest(done if stage == "begun" else done / "evaluations"))]
     told, plan = set(), plan_of(stages.place)
+    if stage == "trained":  # the suite's text makes a plan larger than any file of an evaluation
+        plan = replace(plan, suite=replace(plan.suite, text="{}"))
     for turn, size in enumerate(sizes):
         store = stages.copy(stage, tmp_path / str(turn))
         before = checkpoints(store)

@@ -122,7 +122,8 @@ def test_metrics_that_could_not_be_measured_are_left_out(name: str, made: Callab
     nothing = drawn(name, replace(data, frame=data.frame.assign(**dict.fromkeys(measured, np.nan))))
     holes = data.frame.assign(**{c: data.frame[c].where(data.frame["seed"] == 0) for c in measured})
     some = drawn(name, replace(data, frame=holes))
-    if any("." in pattern for pattern in FIGURES.get(name).traits.get("reads", ())):
+    reads = FIGURES.get(name).traits.get("reads", ())
+    if any("." in pattern for pattern in reads) and "evaluations" not in reads:  # which hold what was measured, too
         assert nothing is None
     if some is not None:
         assert not np.isinf(some.data.select_dtypes("number").astype("float64").to_numpy()).any()

@@ -16,10 +16,10 @@ from tests.report.fabricated import fabricate
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     monkeypatch.setattr("bench.report.write.draw_figures", lambda *asked: Drawn((), {}))
-    command = "python -m bench run /home/jane/suites/x.yaml --set search.storage=postgresql://jane:secret@db/optuna"
+    command = "python -m bench run /srv/jane/suites/x.yaml --set search.storage=postgresql://jane:secret@db/optuna"
     return fabricate(
         tmp_path, backbones=["small_cnn"], margins=["arcface"], failed={("small_cnn", "arcface", 1.0, 1): "no"},
-        plan={"command": command, "file": "/home/jane/suites/x.yaml", "title": "x -->\n<script>"},
+        plan={"command": command, "file": "/srv/jane/suites/x.yaml", "title": "x -->\n<script>"},
     )  # fmt: skip
 
 
@@ -75,8 +75,8 @@ def test_the_hashes_are_those_of_the_files(store):
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("/home/jane/my faces/lfw", "…/lfw"),
-        ("read '/home/jane/faces': 3 of 4", "read '…/faces': 3 of 4"),
+        ("/srv/jane/my faces/lfw", "…/lfw"),
+        ("read '/srv/jane/faces': 3 of 4", "read '…/faces': 3 of 4"),
         ("data.root=/data", "data.root=…/data"),
         ("genuine/impostor, ../shared/faces, suites/x.yaml", "genuine/impostor, ../shared/faces, suites/x.yaml"),
         ("https://example.org/a/b", "https://example.org/a/b"),

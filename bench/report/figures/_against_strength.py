@@ -63,7 +63,7 @@ def against_strength(data: ReportData, columns: Sequence[str]) -> _plot.Drawing 
 def _panel(
     ax: Axes, seeds: pd.DataFrame, mean: pd.DataFrame, looks: dict[str, dict[str, Any]], *, points: bool
 ) -> None:
-    """Every seed a point where there are few, the mean a line, its interval a band (3 seeds on); one line a backbone."""
+    """Seeds as points where there are few, the mean a line, its interval a band from 3 seeds; one line a backbone."""
     for name, look in looks.items():
         line, own = mean[mean["backbone"] == name], seeds[seeds["backbone"] == name]
         if line.empty:
