@@ -113,4 +113,4 @@ def _title(protocols: list[str], panels: int) -> str:
     where = (
         "mean over " + ", ".join(map(protocol_label, protocols)) if len(protocols) > 1 else protocol_label(*protocols)
     )
-    return _cells.joined(where, "arrows lead to the largest λ, the number", _cells.first_of(MOST, panels, "panels"))
+    return _cells.joined(where, "arrows lead to larger λ, the last is told", _cells.first_of(MOST, panels, "panels"))
