@@ -166,8 +166,7 @@ def to_html(data: ReportData) -> Markup | None:
             sort = "" if at < first else f' class="number" data-value="{"" if value is None else f"{value:.6g}"}"'
             lines.append(f"<td{sort}>{escape(text)}</td>")
         lines.append("</tr>")
-    said = str((data.search or {}).get("text") or "")
-    lines.append(f'</tbody></table><p class="note">{escape(" ".join(filter(None, [said, note(data)])))}</p>')
+    lines.append(f'</tbody></table><ul class="notes"><li>{escape(note(data))}</li></ul>')
     return Markup("\n".join(lines))  # every text in it is escaped above
 
 

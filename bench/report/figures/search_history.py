@@ -6,6 +6,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from bench.catalog import FIGURES
+from bench.report.figures import _plot
 from bench.report.figures._plot import Drawing
 from bench.report.figures._search import (
     SOURCE,
@@ -84,7 +85,7 @@ def draw(results: ReportData) -> Drawing | None:
         Line2D([], [], linewidth=1.4, label="best so far", **dark),
         Line2D([], [], linestyle="--", linewidth=1, label="λ = 0, its 95 % interval shaded", **dark),
     ]  # fmt: skip
-    figure.legend(handles=handles, loc="outside lower center", ncol=3, frameon=False)
+    _plot.legend(figure, handles)
     return Drawing(figure, tried(record))
 
 
