@@ -275,17 +275,28 @@ class Store:
         raise StoreError(f"{_arrays(path)}: is broken ({problem}); run the suite again to evaluate this run again")
 
     def some_arrays(self, run: str, evaluation: str, names: Iterable[str]) -> dict[str, np.ndarray]:
-        """Those of the named arrays that are kept, without reading the others, hence without their checksum: for what
-        shows a little of many runs. Raises StoreError where the file cannot be read."""
+        """Those of the named arrays that are kept, the others unread; each is checked where its checksum is known,
+        which older records have not. Raises StoreError as `evaluation_arrays` does."""
+        return self._some_arrays(run, evaluation, names, self.evaluation(run, evaluation) or {})
+
+    def _some_arrays(
+        self, run: str, evaluation: str, names: Iterable[str], record: Mapping[str, Any]
+    ) -> dict[str, np.ndarray]:
         from safetensors import SafetensorError, safe_open
 
-        path = _arrays(self.evaluation_folder(run) / f"{_checked(evaluation)}.json")
+        path = self.evaluation_folder(run) / f"{_checked(evaluation)}.json"
+        sums = record.get("arrays", {}).get("each", {})
         try:
-            with safe_open(path, framework="numpy") as stored:
+            with safe_open(_arrays(path), framework="np") as stored:
                 there = set(stored.keys())
-                return {name: stored.get_tensor(name) for name in names if name in there}
+                found: dict[str, np.ndarray] = {name: stored.get_tensor(name) for name in names if name in there}
+            if all(sums.get(name) in (None, _short_sum(array)) for name, array in found.items()):
+                return found
+            problem = "the checksum of an array does not match"
         except (OSError, SafetensorError) as error:
-            raise StoreError(f"{path}: is broken ({error}); run the suite again to evaluate this run again") from None
+            problem = str(error)
+        set_aside(path)
+        raise StoreError(f"{_arrays(path)}: is broken ({problem}); run the suite again to evaluate this run again")
 
     def evaluation_with(
         self, run: str, evaluation: str, start: str
@@ -295,26 +306,11 @@ class Store:
         Records of versions that kept no checksum of each array have none of them. Raises StoreError as
         `evaluation_arrays` does.
         """
-        from safetensors import SafetensorError, safe_open
-
         record = self.evaluation(run, evaluation)
         if record is None:
             return None
-        sums = record.get("arrays", {}).get("each", {})
-        wanted = {name: kept for name, kept in sums.items() if name.startswith(start)}
-        if not wanted:
-            return record, {}
-        path = self.evaluation_folder(run) / f"{_checked(evaluation)}.json"
-        try:
-            with safe_open(_arrays(path), framework="np") as file:
-                found: dict[str, np.ndarray] = {name: file.get_tensor(name) for name in wanted}
-            if all(_short_sum(found[name]) == kept for name, kept in wanted.items()):
-                return record, found
-            problem = "the checksum of an array does not match"
-        except (OSError, SafetensorError) as error:
-            problem = str(error)
-        set_aside(path)
-        raise StoreError(f"{_arrays(path)}: is broken ({problem}); run the suite again to evaluate this run again")
+        wanted = [name for name in record.get("arrays", {}).get("each", {}) if name.startswith(start)]
+        return record, self._some_arrays(run, evaluation, wanted, record) if wanted else {}
 
     def clear_evaluations(self, run: str) -> None:
         """Forgets all evaluations, which are those of weights that are about to be replaced."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from bench.cli.console import err, out, print_columns, print_json, print_lines, print_rows, say, shown
+from bench.cli.console import err, out, print_columns, print_json, print_lines, say, shown
 from bench.cli.options import AsJson, Asked, Inline, OneRun, Results, Track
 from bench.cli.outcome import finish, write_reports
 from bench.errors import BenchError
@@ -52,7 +52,10 @@ def status(
             of_suite = asked_by(store, name)
             rows.append({"suite": name, "runs": len(of_suite), **count_states(store, of_suite)})
         store.save_index()
-        print_rows(rows if as_json else _without_noughts(rows), as_json, title="suites")
+        if as_json:
+            print_json(rows)
+        else:
+            print_lines([{key: str(value) for key, value in row.items()} for row in _without_noughts(rows)])
         return
     found = [standing(store, run) for run in (selected(store, suites) if suites else asked(store))]
     if as_json:

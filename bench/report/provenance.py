@@ -86,6 +86,32 @@ def latex_foot(found: Mapping[str, Any]) -> str:
     return f"% provenance: {short(found)}\n"
 
 
+def facts(found: Mapping[str, Any]) -> dict[str, list[str]]:
+    """A record of `provenance` for readers: each fact once, with all its values and how many runs each is of."""
+    imported, data = found["imported"], found["data"]
+    machines = (", ".join(f"{k} {item[k]}" for k in _MACHINE if item[k] is not None) for item in found["machines"])
+    told = {
+        "suite file": [f"{found['file']} (digest {found['digest']})"],
+        "imported, not trained here": [f"{imported['runs']} of {imported['of']} runs"] if imported else [],
+        "commit": [f"{_commit(item)} ({_count(item)})" for item in found["commits"]],
+        "device": [f"{item['device']} ({_count(item)})" for item in found["devices"]],
+        "machine": [text for text in machines if text],
+        **found["versions"],
+        "semantics version": [str(version) for version in found["semantics"]],
+        "training data digest": data["train"],
+        **{f"{name} digest": digests for name, digests in data["protocols"].items()},
+        "execution class": [
+            f"{canonical({k: v for k, v in item.items() if k != 'runs'})} ({_count(item)})"
+            for item in found["execution_classes"]
+        ],
+    }
+    return {name: values for name, values in told.items() if values}
+
+
+def _count(item: Mapping[str, Any]) -> str:
+    return f"{item['runs']} run{'s' * (item['runs'] != 1)}"
+
+
 def _commit(item: Mapping[str, Any]) -> str:
     if item["commit"] is None:
         return "not recorded"

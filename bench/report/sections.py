@@ -11,7 +11,8 @@ from markupsafe import Markup
 from bench.catalog.metrics import metric
 from bench.report.labels import axis_label, protocol_label
 from bench.report.page import DrawnFigure, Section, data_uri, link, templates
-from bench.report.results import DONE, ReportData, execution_classes
+from bench.report.provenance import facts, provenance
+from bench.report.results import DONE, ReportData
 from bench.report.summary import Summary, cell_names
 
 Cell = tuple[str, str | None]
@@ -42,7 +43,7 @@ def page_sections(
         ("figures", "Figures", macros.figures([_figure(figure, suite) for figure in figures])),
         ("runs", "Runs", macros.runs(*_runs(data))),
         ("unfinished", "Runs without a result", macros.unfinished(_unfinished(data, lost)) if len(lost) else None),
-        ("provenance", "Where these numbers come from", macros.provenance(_provenance(data))),
+        ("provenance", "Where these numbers come from", macros.provenance(facts(provenance(data)))),
         ("reproduce", "To reproduce", macros.reproduce(commands)),
         ("downloads", "Downloads", macros.downloads(_files(downloads, suite))),
     ]
@@ -101,22 +102,6 @@ def _unfinished(data: ReportData, lost: pd.DataFrame) -> list[dict[str, Any]]:
         {**{name: row[name] for name in ("run", "seed", "status", "error")}, "cell": names[row["cell"]]}
         for row in lost.to_dict("records")
     ]
-
-
-def _provenance(data: ReportData) -> dict[str, list[str]]:
-    """What the runs recorded about themselves, each fact once with all its values."""
-    found: dict[str, dict[str, None]] = {}
-    for run in data.done["run"]:
-        result = data.store.outcome(run) or {}
-        for name, value in {**result.get("environment", {}), **result.get("execution_class", {})}.items():
-            found.setdefault(name, {})[str(value)] = None
-    digests = sorted({str(run["config"]["train"]["digest"]) for run in data.plan["runs"] if "train" in run["config"]})
-    return {
-        "suite file": [f"{data.plan['file']} (digest {data.plan['digest']})"],
-        "training data digest": digests or ["not recorded"],
-        **{name: list(values) for name, values in sorted(found.items())},
-        "execution classes": execution_classes(data.frame) or ["none yet"],
-    }
 
 
 def _files(downloads: Mapping[str, bytes], suite: str) -> list[dict[str, Any]]:

@@ -53,7 +53,7 @@ def summarise(
         _runs(frame),
         tuple(_best(done, protocol, names, digits) for protocol in _tested(done, plan)),
         tuple(_term(frame, effects, names, digits)),
-        tuple(_search(search, names, effects, digits)),
+        tuple(_search(search)),
         tuple(_caveats(frame, plan, effects, search, flags)),
     )
 
@@ -176,9 +176,8 @@ def _span(part: pd.DataFrame, digits: int) -> str:
     return f"mean difference {low} points" if low == high else f"mean differences from {low} to {high} points"
 
 
-def _search(
-    search: Mapping[str, Any] | None, names: Mapping[str, str], effects: pd.DataFrame, digits: int
-) -> list[str]:
+def _search(search: Mapping[str, Any] | None) -> list[str]:
+    """What was tried and, in the record's own words, found; the table's comparison stands with what the term did."""
     if search is None:
         return []
     said = []
@@ -190,15 +189,6 @@ def _search(
             f"and judged on {where}; what is reported was tested once, after the search."
         )
     said += [str(search["text"])] if search.get("text") else []
-    for study in search.get("studies", ()):
-        final = study.get("final") or {}
-        rows = effects[(effects["cell"] == final.get("best")) & (effects["baseline"] == final.get("baseline"))]
-        for _, row in rows.iterrows():
-            tested = _difference(row, names, digits) if pd.notna(row["p_holm"]) else (
-                f"{names[str(row['cell'])]} could not be compared on {protocol_label(str(row['protocol']))}"
-            )  # fmt: skip
-            verdict = "; no difference could be shown" if row["p_holm"] >= LEVEL else ""
-            said.append(f"Retrained and tested: {tested}{verdict}.")
     return said
 
 

@@ -109,4 +109,4 @@ def test_the_front_is_marked():
     first = figure.axes[0]
     front = next(line for line in first.lines if line.get_markersize() == 5.5)
     assert len(front.get_xdata()) == len(search["studies"][0]["best"])
-    assert "cost (s) ← better" in {ax.get_ylabel() for ax in figure.axes}
+    assert "cost (multiply-adds) ← better" in {ax.get_ylabel() for ax in figure.axes}

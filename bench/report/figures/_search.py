@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.report.figures._plot import LINESTYLES, MARKERS
+from bench.report.figures import _plot
+from bench.report.figures._plot import LINESTYLES, MARKERS, Drawing
 from bench.report.labels import axis_label
 
 if TYPE_CHECKING:
@@ -15,13 +16,15 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Okabe and Ito's, without yellow, which is lost on white."""
+    from matplotlib.figure import Figure
 
 SOURCE = "this project; what is drawn follows Optuna's plot of that name"
 MOST_STUDIES = 6
-_KNOWN = {"accuracy": ("accuracy", "%", 100.0), "isotropy": ("isotropy", "", 1.0), "cost": ("cost", "s", 1.0)}
+_KNOWN = {
+    "accuracy": ("accuracy", "%", 100.0),
+    "isotropy": ("isotropy", "", 1.0),
+    "cost": ("cost", "multiply-adds", 1.0),
+}
 
 
 @dataclass(frozen=True)
@@ -37,15 +40,10 @@ class Objective:
         return max(values) if self.maximise else min(values)
 
 
-def plain(text: object) -> str:
-    """Text of a suite as it is: a dollar sign begins no formula."""
-    return str(text).replace("$", r"\$")
-
-
 def objectives(record: Mapping[str, Any]) -> list[Objective]:
     found = []
     for at, block in enumerate(record["objectives"]):
-        name, unit, scale = _KNOWN.get(block["name"], (plain(block["name"]).replace("_", " "), "", 1.0))
+        name, unit, scale = _KNOWN.get(block["name"], (str(block["name"]).replace("_", " "), "", 1.0))
         where = "validation " if name == "accuracy" else ""
         label = f"{where}{name} ({unit})" if unit else name
         found.append(Objective(at, label, scale, block["direction"] == "maximize"))
@@ -57,14 +55,31 @@ def studies(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return list(record["studies"][:MOST_STUDIES])
 
 
+def compared(record: Mapping[str, Any] | None) -> tuple[dict[str, Any], Objective, list[Mapping[str, Any]]] | None:
+    """For what is drawn between trials: parameters by name (`Scale`), two or more, the first objective, and the studies
+    with at least two complete trials; None where there are none."""
+    if record is None or len(parameters := scales(record)) < 2:
+        return None
+    objective = objectives(record)[0]
+    shown = [study for study in studies(record) if len(complete(study, objective)) > 1]
+    return (parameters, objective, shown) if shown else None
+
+
+def drawing(figure: Figure, record: Mapping[str, Any], data: pd.DataFrame | None = None) -> Drawing:
+    """The figure, which says how many studies it leaves out, with its data: what was `tried` unless given."""
+    if notes := _plot.left_out(len(studies(record)), len(record["studies"]), "studies"):
+        figure.supxlabel(notes[0], fontsize=7)
+    return Drawing(figure, tried(record) if data is None else data)
+
+
 def title(record: Mapping[str, Any], study: Mapping[str, Any]) -> str:
     """Of a study's panel; nothing where there is one alone."""
-    return f"{plain(axis_label(record['fair']))} {plain(study['label'])}" if record["fair"] else ""
+    return f"{axis_label(record['fair'])} {study['label']}" if record["fair"] else ""
 
 
 def look(index: int) -> dict[str, Any]:
     """Colour, marker and line of a study; they differ in grey, too."""
-    return {"color": COLOURS[index], "marker": MARKERS[index], "linestyle": LINESTYLES[index % len(LINESTYLES)]}
+    return {"color": _plot.COLOURS[index], "marker": MARKERS[index], "linestyle": LINESTYLES[index % len(LINESTYLES)]}
 
 
 def value_of(trial: Mapping[str, Any], objective: Objective) -> float | None:
@@ -111,7 +126,7 @@ class Scale:
 
     @property
     def label(self) -> str:
-        return plain(axis_label(self.name))
+        return axis_label(self.name)
 
     @property
     def log(self) -> bool:
@@ -137,7 +152,7 @@ class Scale:
         """At most six, with their texts."""
         low, high = self.ends
         if self.choices is not None:
-            return list(map(float, range(len(self.choices)))), [plain(choice)[:16] for choice in self.choices]
+            return list(map(float, range(len(self.choices)))), [str(choice)[:16] for choice in self.choices]
         if self.log and math.floor(high) - math.ceil(low) >= 1:
             first, last = math.ceil(low - 1e-9), math.floor(high + 1e-9)
             step = -(-(last - first + 1) // 6)

@@ -12,14 +12,12 @@ from bench.report.figures._search import (
     SOURCE,
     Objective,
     Scale,
+    compared,
     complete,
+    drawing,
     importances,
-    objectives,
-    scales,
     shades,
-    studies,
     title,
-    tried,
     value_of,
 )  # fmt: skip
 
@@ -44,12 +42,9 @@ def draw(results: ReportData) -> Drawing | None:
     from matplotlib.figure import Figure
 
     record = results.search
-    if record is None or len(parameters := scales(record)) < 2:
+    if record is None or (found := compared(record)) is None:
         return None
-    objective = objectives(record)[0]
-    shown = [study for study in studies(record) if len(complete(study, objective)) > 1]
-    if not shown:
-        return None
+    parameters, objective, shown = found
     chosen = _chosen(record, shown, objective, parameters)
     pairs = list(combinations(chosen, 2))
     colours = shades(record, objective)
@@ -60,7 +55,7 @@ def draw(results: ReportData) -> Drawing | None:
             _panel(ax, study, objective, parameters[x], parameters[y], colours)
         row[0].set_title(title(record, study), loc="left")
     figure.colorbar(colours, ax=list(axes.flat), label=objective.label, pad=0.01)
-    return Drawing(figure, tried(record))
+    return drawing(figure, record)
 
 
 def _chosen(

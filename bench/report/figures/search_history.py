@@ -13,11 +13,11 @@ from bench.report.figures._search import (
     baseline_value,
     complete,
     draw_baseline,
+    drawing,
     look,
     objectives,
     studies,
     title,
-    tried,
     value_of,
 )  # fmt: skip
 
@@ -86,7 +86,7 @@ def draw(results: ReportData) -> Drawing | None:
         Line2D([], [], linestyle="--", linewidth=1, label="λ = 0, its 95 % interval shaded", **dark),
     ]  # fmt: skip
     _plot.legend(figure, handles)
-    return Drawing(figure, tried(record))
+    return drawing(figure, record)
 
 
 def _columns(points: list[tuple[int, float]]) -> tuple[list[int], list[float]]:

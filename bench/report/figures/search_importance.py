@@ -8,6 +8,7 @@ from bench.catalog import FIGURES
 from bench.report.figures._plot import Drawing
 from bench.report.figures._search import (
     complete,
+    drawing,
     importances,
     look,
     objectives,
@@ -76,4 +77,4 @@ def draw(results: ReportData) -> Drawing | None:
     handles = [Patch(facecolor="0.4", edgecolor="0.4", label="fANOVA"),
                Patch(facecolor="white", edgecolor="0.4", hatch="////", label="PED-ANOVA")]  # fmt: skip
     figure.legend(handles=handles, loc="outside lower center", ncol=2, frameon=False)
-    return Drawing(figure, pd.DataFrame(rows))
+    return drawing(figure, record, pd.DataFrame(rows))

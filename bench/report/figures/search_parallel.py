@@ -8,13 +8,11 @@ from bench.catalog import FIGURES
 from bench.report.figures._plot import Drawing
 from bench.report.figures._search import (
     SOURCE,
+    compared,
     complete,
-    objectives,
-    scales,
+    drawing,
     shades,
-    studies,
     title,
-    tried,
     value_of,
 )  # fmt: skip
 
@@ -34,12 +32,9 @@ def draw(results: ReportData) -> Drawing | None:
     from matplotlib.figure import Figure
 
     record = results.search
-    if record is None or len(parameters := scales(record)) < 2:
+    if record is None or (found := compared(record)) is None:
         return None
-    objective = objectives(record)[0]
-    shown = [study for study in studies(record) if len(complete(study, objective)) > 1]
-    if not shown:
-        return None
+    parameters, objective, shown = found
     colours = shades(record, objective)
     figure = Figure(figsize=(7.0, 0.5 + 2.3 * len(shown)))
     axes = figure.subplots(len(shown), 1, squeeze=False)[:, 0]
@@ -72,4 +67,4 @@ def draw(results: ReportData) -> Drawing | None:
         ax.spines[["left", "bottom"]].set_visible(False)
         ax.set_title(title(record, study))
     figure.colorbar(colours, ax=list(axes), label=objective.label, pad=0.01, aspect=28)
-    return Drawing(figure, tried(record))
+    return drawing(figure, record)

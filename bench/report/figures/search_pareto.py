@@ -11,11 +11,10 @@ from bench.report.figures._search import (
     SOURCE,
     baseline_value,
     complete,
+    drawing,
     look,
     objectives,
-    plain,
     studies,
-    tried,
     value_of,
 )  # fmt: skip
 
@@ -67,7 +66,7 @@ def draw(results: ReportData) -> Drawing | None:
     for ax in axes.flat[len(pairs) :]:
         ax.remove()
     dark: dict[str, Any] = {"color": "0.2", "linestyle": ""}
-    named = [(i, plain(study["label"])) for i, study in enumerate(shown) if study["label"]]
+    named = [(i, str(study["label"])) for i, study in enumerate(shown) if study["label"]]
     handles = [Line2D([], [], **look(i), markersize=5, label=label) for i, label in named]
     handles += [
         Line2D([], [], marker="o", markersize=5.5, label="on the front", **dark),
@@ -75,4 +74,4 @@ def draw(results: ReportData) -> Drawing | None:
         Line2D([], [], marker="X", markersize=7, label="λ = 0", **dark),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncol=3, frameon=False)
-    return Drawing(figure, tried(record))
+    return drawing(figure, record)

@@ -10,12 +10,11 @@ from bench.report.figures._search import (
     SOURCE,
     baseline_value,
     draw_baseline,
+    drawing,
     look,
     objectives,
-    plain,
     scales,
     studies,
-    tried,
     value_of,
 )  # fmt: skip
 
@@ -69,7 +68,7 @@ def draw(results: ReportData) -> Drawing | None:
     for ax in axes.flat[len(parameters) :]:
         ax.remove()
     handles = [
-        Line2D([], [], **(look(i) | {"linestyle": ""}), markersize=4, label=plain(study["label"] or "complete"))
+        Line2D([], [], **(look(i) | {"linestyle": ""}), markersize=4, label=study["label"] or "complete")
         for i, study in enumerate(shown)
     ]
     handles += [
@@ -79,4 +78,4 @@ def draw(results: ReportData) -> Drawing | None:
     if any(baseline_value(study, objective) is not None for study in shown):
         handles.append(Line2D([], [], linestyle="--", linewidth=1, color="0.35", label="λ = 0 with 95 % interval"))
     figure.legend(handles=handles, loc="outside lower center", ncol=min(5, len(handles)), frameon=False)
-    return Drawing(figure, tried(record))
+    return drawing(figure, record)
