@@ -50,20 +50,13 @@ seeds: SEEDS
 REPORT = """
 import json, os, sys, time
 from pathlib import Path
-import bench.report.write as write
+from bench.report.write import write_report
 from bench.store import Store
-drawing, plain = [0.0], write.draw_figures
-def timed(*words, **settings):
-    begun = time.perf_counter()
-    found = plain(*words, **settings)
-    drawing[0] += time.perf_counter() - begun
-    return found
-write.draw_figures = timed
 begun = time.perf_counter()
-paths = write.write_report(Store(Path(sys.argv[1])), sys.argv[2])
+paths = write_report(Store(Path(sys.argv[1])), sys.argv[2])
 wall, used = time.perf_counter() - begun, os.times()
 assert not paths.warnings, paths.warnings
-print(json.dumps([wall, drawing[0], sum(used[:4]), len(paths.files)]))
+print(json.dumps([wall, sum(used[:4]), len(paths.files)]))
 """
 PROFILE = """
 import sys, time
@@ -90,8 +83,8 @@ def made_up(folder: Path, name: str, strengths: list[float], seeds: int) -> Stor
     return store
 
 
-def report(store: Store, name: str) -> tuple[float, float, float, int, float]:
-    """Seconds in all, seconds of figures, processor seconds, files, MiB of all processes together at most."""
+def report(store: Store, name: str) -> tuple[float, float, int, float]:
+    """Seconds, processor seconds, files, MiB of all processes together at most."""
     child = subprocess.Popen(
         [sys.executable, "-c", REPORT, str(store.root), name], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
@@ -101,8 +94,8 @@ def report(store: Store, name: str) -> tuple[float, float, float, int, float]:
         time.sleep(0.05)
     assert child.returncode == 0
     assert child.stdout is not None
-    wall, figures, used, files = json.loads(child.stdout.read())
-    return wall, figures, used, files, peak / 2**20
+    wall, used, files = json.loads(child.stdout.read())
+    return wall, used, files, peak / 2**20
 
 
 def _all(process: psutil.Process) -> list[psutil.Process]:
@@ -113,10 +106,12 @@ def _all(process: psutil.Process) -> list[psutil.Process]:
 
 
 def _memory(process: psutil.Process) -> int:
+    """Bytes, of pages that several processes share its part, where the system tells that."""
     try:
-        return int(process.memory_info().rss)
-    except psutil.NoSuchProcess:
+        found = process.memory_full_info()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
         return 0
+    return int(getattr(found, "pss", found.rss))
 
 
 def change_one(store: Store, name: str) -> None:
@@ -143,15 +138,13 @@ def main() -> None:
             seeds = asked.seeds if name == "usual" else 1
             store = made_up(folder, name, strengths[name], seeds)
             print(f"\n2 backbones × 5 margins × {len(strengths[name])} strengths × {seeds} seeds, 3 protocols")
-            print(
-                "| report | seconds | of these figures | processor seconds | files | MiB |\n|---|---|---|---|---|---|"
-            )
+            print("| report | seconds | processor seconds | files | MiB |\n|---|---|---|---|---|")
             rounds: list[tuple[str, Any]] = [("first", None), ("again", None), ("one run changed", change_one)]
             for what, before in rounds:
                 if before:
                     before(store, name)
-                wall, figures, used, files, peak = report(store, name)
-                print(f"| {what} | {wall:.1f} | {figures:.1f} | {used:.1f} | {files} | {peak:.0f} |", flush=True)
+                wall, used, files, peak = report(store, name)
+                print(f"| {what} | {wall:.1f} | {used:.1f} | {files} | {peak:.0f} |", flush=True)
             if asked.profile:
                 subprocess.run([sys.executable, "-c", PROFILE, str(store.root), name], cwd=ROOT, check=True)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,28 +49,37 @@ class Drawn:
         return [f"figure {name} could not be drawn: {reason}" for name, reason in self.failures.items()]
 
 
-def draw_figures(data: ReportData, folder: Path, stamp: Mapping[str, str] | None = None) -> Drawn:
-    """Every registered figure of a suite, written into ``folder``; what a figure no longer has is removed from there.
+@contextmanager
+def drawing_figures(
+    data: ReportData, folder: Path, stamp: Mapping[str, str] | None = None
+) -> Iterator[Callable[[], Drawn]]:
+    """Every registered figure of a suite, drawn beside the block where there are enough of them for processes.
 
-    ``stamp``: short texts that every picture carries (PNG text chunks, the keywords of a PDF). Raises StoreError where
-    the folder cannot be written.
+    Yields what finishes them: they are written into ``folder``, and what a figure no longer has is removed from there.
+    ``stamp``: short texts that every picture carries (PNG text chunks, the keywords of a PDF). What it yields raises
+    StoreError where the folder cannot be written.
     """
     stamp = dict(stamp or {})
     specs = {spec.name: spec for spec in FIGURES}
     keys = figure_keys(specs.values(), data, [stamp, PNG_DPI])
-    found: dict[str, Files | str] = {**_kept(folder, keys)}
-    todo = [name for name in specs if name not in found]
+    kept: dict[str, Files | str] = {**_kept(folder, keys)}
+    todo = [name for name in specs if name not in kept]
     count = min(cores(), len(todo), MOST_PROCESSES) if len(data.done) * len(todo) > FEW else 1
-    if count > 1:
-        found |= in_processes(count, draw_one, todo, replace(data, store=Store(data.store.root)), stamp)
-    found |= {name: draw_one(name, data, stamp) for name in todo if name not in found}
-    files = {name: made for name in specs if not isinstance(made := found[name], str)}
-    for name in todo:
-        for ending, content in files.get(name, {}).items():
-            write_bytes(folder / f"{name}.{ending}", content)
-    _remember(folder, {name: keys[name] for name in files}, files)
-    figures = [DrawnFigure(name, specs[name].summary, **made) for name, made in files.items() if made]
-    return Drawn(tuple(figures), {name: made for name, made in found.items() if isinstance(made, str)})
+    sent = (replace(data, store=Store(data.store.root)), stamp)
+    with in_processes(count, draw_one, todo, *sent) if count > 1 else nullcontext(dict) as drawn_there:
+
+        def drawn() -> Drawn:
+            found = {**kept, **drawn_there()}
+            found |= {name: draw_one(name, data, stamp) for name in todo if name not in found}
+            files = {name: made for name in specs if not isinstance(made := found[name], str)}
+            for name in todo:
+                for ending, content in files.get(name, {}).items():
+                    write_bytes(folder / f"{name}.{ending}", content)
+            _remember(folder, {name: keys[name] for name in files}, files)
+            figures = [DrawnFigure(name, specs[name].summary, **made) for name, made in files.items() if made]
+            return Drawn(tuple(figures), {name: made for name, made in found.items() if isinstance(made, str)})
+
+        yield drawn
 
 
 def draw_one(name: str, data: ReportData, stamp: Mapping[str, str]) -> Files | str:

@@ -96,9 +96,14 @@ def _below(root: Path, module: str) -> Path | None:
     return next((path for path in (folder.with_suffix(".py"), folder / "__init__.py") if path.is_file()), None)
 
 
-def _imports(source: bytes, package: str) -> Iterator[str]:
-    """Names that may be modules; those that only type checkers import are left out."""
-    waiting: list[ast.AST] = [ast.parse(source)]
+@functools.cache
+def _imports(source: bytes, package: str) -> tuple[str, ...]:
+    """Names that may be modules; those that only type checkers import are left out. Figures share most of theirs."""
+    return tuple(_imported(ast.parse(source), package))
+
+
+def _imported(tree: ast.AST, package: str) -> Iterator[str]:
+    waiting = [tree]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.Import):

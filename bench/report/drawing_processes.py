@@ -5,67 +5,105 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import ForkingPickler
+from threading import Thread
 from typing import Any
 
 
-def in_processes(count: int, function: Callable[..., Any], names: Sequence[str], *shared: Any) -> dict[str, Any]:
-    """``function(name, *shared)`` for every name in ``count`` fresh processes, ``shared`` being sent to each once.
+@contextmanager
+def in_processes(
+    count: int, function: Callable[..., Any], names: Sequence[str], *shared: Any
+) -> Iterator[Callable[[], dict[str, Any]]]:
+    """``function(name, *shared)`` for every name in ``count`` fresh processes, while the caller does something else.
 
-    Fresh ones, not forks: the caller may hold threads and locks. Where a process dies, the result of what it was at is
-    a text that says so, and another takes its place. Names that no process could be started for are not in the answer.
+    Yields what waits for the results by name. ``shared`` is sent as it is now, to each process once. Fresh ones, not
+    forks: the caller may hold threads and locks. Where a process dies, the result of what it was at is a text that says
+    so, and another takes its place. Names that no process could be started for are not among the results. At the end of
+    the block, whatever ends it, none of the processes is left.
     """
-    context = multiprocessing.get_context("spawn")
-    waiting, found = deque(names), dict[str, Any]()
-    busy: dict[Connection, tuple[BaseProcess, str | None]] = {}
-    processes: list[BaseProcess] = []
+    work = _Work(names, ForkingPickler.dumps((function, shared)).tobytes())
+    thread = Thread(target=work.collect, args=(min(count, len(names)),), daemon=True)
+    thread.start()
 
-    def begin() -> None:
-        here, there = context.Pipe()
-        process = context.Process(target=_serve, args=(there, function, shared), daemon=True)
-        process.start()
-        there.close()
-        processes.append(process)
-        busy[here] = process, None  # it says first that it is there
+    def results() -> dict[str, Any]:
+        thread.join()
+        return work.found
 
     try:
-        for _ in range(min(count, len(names))):
-            begin()
-        while busy:
-            for pipe in wait(list(busy)):
-                assert isinstance(pipe, Connection)
-                process, name = busy.pop(pipe)
-                try:
-                    result = pipe.recv()
-                except (EOFError, OSError):
-                    process.join()
-                    if name is not None:
-                        found[name] = f"its process died (exit code {process.exitcode})"
-                        if waiting:
-                            begin()
-                    continue
-                if name is not None:
-                    found[name] = result
-                if waiting:
-                    busy[pipe] = process, waiting.popleft()
-                    with suppress(OSError):  # it just died: its pipe will say so
-                        pipe.send(busy[pipe][1])
-                else:
-                    pipe.close()
+        yield results
     finally:
-        for process, _ in busy.values():
+        work.waiting.clear()
+        work.kill()
+        while thread.is_alive():  # it may have been starting one at that moment
+            thread.join(0.05)
+            work.kill()
+        work.join()
+
+
+class _Work:
+    """Which names wait, which process is at which, and what was found."""
+
+    def __init__(self, names: Sequence[str], task: bytes) -> None:
+        self.waiting, self.task = deque(names), task
+        self.found: dict[str, Any] = {}
+        self._busy: dict[Connection, tuple[BaseProcess, str | None]] = {}
+        self._processes: list[BaseProcess] = []
+        self._context = multiprocessing.get_context("spawn")
+
+    def collect(self, count: int) -> None:
+        for _ in range(count):
+            self._begin()
+        while self._busy:
+            for pipe in wait(list(self._busy)):
+                assert isinstance(pipe, Connection)
+                self._hear(pipe)
+
+    def kill(self) -> None:
+        for process in list(self._processes):
             process.kill()
-        for process in processes:
+
+    def join(self) -> None:
+        for process in self._processes:
             process.join()
-    return found
+
+    def _begin(self) -> None:
+        here, there = self._context.Pipe()
+        process = self._context.Process(target=_serve, args=(there, self.task), daemon=True)
+        with suppress(OSError):  # no memory, or no more processes allowed: the others do it, or else the caller
+            process.start()
+            self._processes.append(process)
+            self._busy[here] = process, None  # it says first that it is there
+        there.close()
+
+    def _hear(self, pipe: Connection) -> None:
+        process, name = self._busy.pop(pipe)
+        try:
+            result = pipe.recv()
+        except (EOFError, OSError):
+            process.join()
+            if name is not None:
+                self.found[name] = f"its process died (exit code {process.exitcode})"
+                if self.waiting:
+                    self._begin()
+            return
+        if name is not None:
+            self.found[name] = result
+        if self.waiting:
+            self._busy[pipe] = process, self.waiting.popleft()
+            with suppress(OSError):  # it just died: its pipe will say so
+                pipe.send(self._busy[pipe][1])
+        else:
+            pipe.close()
 
 
-def _serve(pipe: Connection, function: Callable[..., Any], shared: Sequence[Any]) -> None:
+def _serve(pipe: Connection, task: bytes) -> None:
     """Until the other end is closed, or gone with its process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    function, shared = ForkingPickler.loads(task)
     pipe.send(None)
     with suppress(EOFError, OSError):
         while True:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.records import write_bytes
 from bench.report import published, search_table
-from bench.report.drawing import ENDINGS, draw_figures
+from bench.report.drawing import ENDINGS, drawing_figures
 from bench.report.effects import METRIC, effects
 from bench.report.flags import flag_of
 from bench.report.page import count_runs, render_index, render_page
@@ -43,25 +43,28 @@ def write_report(store: Store, name: str, *, refresh: int | None = None) -> Repo
     data = report_data(store, name)
     table = build_table(data)
     folder = store.suite_folder(name) / "report"
-    drawn = draw_figures(data, folder / "figures", stamp(data))
+    with drawing_figures(data, folder / "figures", stamp(data)) as finished:
+        found = provenance(data)
+        apart = published.files_of(data)
+        contents = {
+            "table.md": (to_markdown(table) + markdown_foot(found)).encode(),
+            "table.tex": (to_latex(table) + latex_foot(found)).encode(),
+            "table.csv": to_csv(table).encode(),
+            "table.json": table_json(data, table, found),
+            "runs.csv": data.frame.to_csv(index=False, lineterminator="\n").encode(),
+            **{path: content for path, content in apart.items() if content is not None},
+        }
+        protocols = data.plan["protocols"]
+        flags = {(cell, name): flag_of(data, cell, name, METRIC) for cell in data.done["cell"] for name in protocols}
+        summary = summarise(data.frame, data.plan, effects(data), data.search, flags)
+        records = run_records(data)
+        drawn = finished()
     data = replace(data, plan={**data.plan, "warnings": [*data.plan["warnings"], *drawn.warnings]})
-    found = provenance(data)
-    apart = published.files_of(data)
-    contents = {
-        "table.md": (to_markdown(table) + markdown_foot(found)).encode(),
-        "table.tex": (to_latex(table) + latex_foot(found)).encode(),
-        "table.csv": to_csv(table).encode(),
-        "table.json": table_json(data, table, found),
-        "runs.csv": data.frame.to_csv(index=False, lineterminator="\n").encode(),
-        **{path: content for path, content in apart.items() if content is not None},
-    }
-    flags = {(cell, p): flag_of(data, cell, p, METRIC) for cell in data.done["cell"] for p in data.plan["protocols"]}
-    summary = summarise(data.frame, data.plan, effects(data), data.search, flags)
     sections = page_sections(
         data, summary, to_html(table), drawn.figures, contents,
         published=published.to_html(data), search=search_table.to_html(data),
     )  # fmt: skip
-    page = render_page(data.plan, count_runs(data.frame), sections, run_records(data), refresh)
+    page = render_page(data.plan, count_runs(data.frame), sections, records, refresh)
     contents["report.html"] = page.encode()
     for path, content in contents.items():
         write_bytes(folder / path, content)

@@ -1,5 +1,7 @@
 """The commands as a user meets them."""
 
+from contextlib import nullcontext
+
 from typer.testing import CliRunner
 
 from bench.cli.main import app
@@ -14,7 +16,7 @@ def run(*words):
 
 def test_export_import_and_compare_elsewhere(trained, place, elsewhere, tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_CACHE", str(trained.cache))
-    monkeypatch.setattr("bench.report.write.draw_figures", lambda *asked: Drawn((), {}))
+    monkeypatch.setattr("bench.report.write.drawing_figures", lambda *asked: nullcontext(lambda: Drawn((), {})))
     assert "files of 4 runs" in run("export", "tiny", tmp_path / "tiny.zip", "--results", place.root)
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "empty"))
     done = run("import", tmp_path / "tiny.zip", "--check", "--results", elsewhere.root)

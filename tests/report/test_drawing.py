@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
+from multiprocessing import active_children
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from fabricated import fabricate
 
 from bench.catalog import FIGURES, Registry
 from bench.report import drawing, drawing_keys
-from bench.report.drawing import Drawn, draw_figures
+from bench.report.drawing import Drawn, drawing_figures
 from bench.report.drawing_processes import in_processes
 from bench.report.figures._plot import Drawing
 from bench.report.results import ReportData, report_data
@@ -57,8 +60,9 @@ def store(tmp_path: Path) -> Store:
 def draw(store: Store, **settings: Any) -> tuple[Drawn, list[str]]:
     """What was drawn, and which were not taken from what was there."""
     CALLS.clear()
-    found = draw_figures(report_data(store, "made_up"), store.suite_folder("made_up") / "figures", **settings)
-    return found, list(CALLS)
+    folder = store.suite_folder("made_up") / "figures"
+    with drawing_figures(report_data(store, "made_up"), folder, **settings) as finished:
+        return finished(), list(CALLS)
 
 
 def test_a_figure_is_png_pdf_and_csv_in_order_of_the_registry(store: Store, figures: Registry) -> None:
@@ -162,16 +166,40 @@ def draw(results):
 def length_or_death(name: str, by: int) -> int:
     if name == "dies":
         os._exit(3)
+    if name == "lasts":
+        time.sleep(600)
     return len(name) * by
 
 
 def test_a_process_that_dies_takes_only_its_figure_with_it() -> None:
-    found = in_processes(2, length_or_death, ["a", "dies", "ccc", "dd"], 2)
-    assert found == {"a": 2, "dies": "its process died (exit code 3)", "ccc": 6, "dd": 4}
+    with in_processes(2, length_or_death, ["a", "dies", "ccc", "dd"], 2) as results:
+        assert results() == {"a": 2, "dies": "its process died (exit code 3)", "ccc": 6, "dd": 4}
+
+
+def test_no_process_outlives_the_caller_that_gives_up() -> None:
+    def given_up() -> None:
+        with in_processes(2, length_or_death, ["lasts", "lasts", "a"], 2):
+            while len(active_children()) < 2:
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        given_up()
+    assert active_children() == []
+
+
+def test_what_no_process_could_be_started_for_is_left_to_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(process: SpawnProcess) -> None:
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(SpawnProcess, "start", none_left)
+    with in_processes(2, length_or_death, ["a", "bb"], 2) as results:
+        assert results() == {}
 
 
 def test_processes_draw_the_same_files(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     data = report_data(store, "made_up")
     names = ("accuracy_against_strength", "training_curves")
     alone = {name: drawing.draw_one(name, data, {}) for name in names}
-    assert in_processes(2, drawing.draw_one, names, data, {}) == alone
+    with in_processes(2, drawing.draw_one, names, data, {}) as results:
+        assert results() == alone

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import nullcontext
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.report.fabricated import fabricate
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.report.write.draw_figures", lambda *asked: Drawn((), {}))
+    monkeypatch.setattr("bench.report.write.drawing_figures", lambda *asked: nullcontext(lambda: Drawn((), {})))
     command = "python -m bench run /srv/jane/suites/x.yaml --set search.storage=postgresql://jane:secret@db/optuna"
     return fabricate(
         tmp_path, backbones=["small_cnn"], margins=["arcface"], failed={("small_cnn", "arcface", 1.0, 1): "no"},
