@@ -12,8 +12,8 @@ from bench.catalog.metrics import metric as described
 from bench.errors import BenchError, DataError, StoreError, unknown_name
 from bench.evaluation.comparison import compare_rows, holm
 from bench.evaluation.paired import Comparison, PairedScores
+from bench.evaluation.stored import CellRuns, Readings, StoredRun, compare_cells
 from bench.records import canonical
-from bench.report.cells import CellRuns, Readings, StoredRun, compare_cells
 from bench.report.people import people_of
 from bench.report.sides import CellOf, Side, check_alike
 from bench.store import Store

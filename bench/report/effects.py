@@ -10,7 +10,8 @@ import pandas as pd
 
 from bench.evaluation.comparison import holm
 from bench.evaluation.measured import compare_measured
-from bench.report.cells import Readings, cell_runs
+from bench.evaluation.stored import Readings
+from bench.report.cells import cell_runs
 from bench.report.results import ReportData
 
 METRIC = "accuracy"

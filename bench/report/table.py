@@ -155,10 +155,13 @@ def build_table(data: ReportData) -> Table:
 def _columns(data: ReportData, shown: ReportBlock) -> tuple[Column, ...]:
     """Those asked for, in order; geometry on training identities, where it was measured, after the protocols."""
     planned, compared = data.plan["protocols"], {(e.protocol, e.metric) for e in all_effects(data)}
+    cells = dict(zip(data.frame["cell"], data.frame["baseline"], strict=True))
+    if any(base != cell and base in cells for cell, base in cells.items()):  # compared, or to be once runs are done
+        compared |= {(protocol, METRIC) for protocol in [*planned, "train"]}
     protocols = [p for p in shown.columns if p in planned or p == "train"] or [*planned, "train"]
     return tuple(
         Column(
-            protocol, name, shown.precision.get(name, shown.digits), name == METRIC or (protocol, name) in compared,
+            protocol, name, shown.precision.get(name, shown.digits), (protocol, name) in compared,
             shown.headings.get(protocol, protocol_label(protocol)),
         )
         for protocol in dict.fromkeys(protocols)

@@ -30,7 +30,7 @@ def notes_of(table: Table, data: ReportData) -> tuple[str, ...]:
         *_lost(table),
         *_mixed(data),
         *told,
-        OWN_DERIVATION,
+        *([OWN_DERIVATION] if (data.frame["strength"] > 0).any() else []),
     )
 
 

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
 from statistics import fmean
 
+from bench.evaluation.comparison import holm
+from bench.evaluation.measured import compare_measured
+from bench.evaluation.paired import Comparison
+from bench.evaluation.stored import CellRuns, Readings, StoredRun
 from bench.scheduling.plan import Plan
 from bench.search.course import in_words
 from bench.search.found import Found, worse_in
@@ -13,6 +19,7 @@ from bench.store import Store
 
 Interval = tuple[float, float] | None
 Cells = Sequence[tuple[str, str | None]]
+METRIC = "accuracy"
 
 
 def verdict(
@@ -65,20 +72,21 @@ def configuration(found: Found) -> str:
 
 
 def _tests(store: Store, plan: Plan, cells: tuple[str, str | None]) -> list[str]:
-    """A sentence for each protocol that both cells were tested on."""
-    best, baseline = _accuracies(store, plan, cells[0]), _accuracies(store, plan, cells[1])
-    sentences = []
-    for protocol, ours in best.items():
-        theirs = baseline.get(protocol, {})
-        both = sorted(ours.keys() & theirs.keys())
-        if both:
-            difference = _difference([ours[seed] - theirs[seed] for seed in both])
-            sentences.append(
-                f"{protocol}, retrained over {len(both)} fresh seeds: "
-                f"{100 * fmean(ours[seed] for seed in both):.2f} % against "
-                f"{100 * fmean(theirs[seed] for seed in both):.2f} % of the baseline ({difference})."
-            )
-    return sentences
+    """A sentence for each protocol that both cells were tested on, and one that says how they were compared."""
+    best, baseline, known = cell_of(store, plan, cells[0]), cell_of(store, plan, cells[1]), Readings()
+    found = _compared(known, plan, [("", best, baseline)])
+    lines = [
+        f"{protocol}, retrained over {one.n['seeds']} fresh seeds: {_mean(known, best, protocol)} against "
+        f"{_mean(known, baseline, protocol)} of the baseline ({_difference(one)})."
+        for (_, protocol), one in found.items()
+    ]
+    return [*lines, *_method(found)]
+
+
+def cell_of(store: Store, plan: Plan, cell: str | None) -> CellRuns:
+    """A cell of the final comparison with its runs."""
+    runs = {run.seed: StoredRun(store, run.run, run.evaluations) for run in plan.runs if run.cell == cell}
+    return CellRuns(str(cell), runs)
 
 
 def _fair_validation(founds: Sequence[Found]) -> str:
@@ -94,45 +102,69 @@ def _fair_validation(founds: Sequence[Found]) -> str:
 
 
 def _fair_tests(store: Store, founds: Sequence[Found], plan: Plan, cells: Cells) -> list[str]:
-    """For each protocol who is best over seeds, and who is not distinguishable from it."""
-    tested = {f.subject.label: _accuracies(store, plan, best) for f, (best, _) in zip(founds, cells, strict=True)}
+    """For each protocol the winners by their means, and which of all pairs of them are told apart.
+
+    Every pair on every protocol is compared, whoever came first: leaving out those that the test sets make look alike
+    would be choosing by them.
+    """
+    known = Readings()
+    tested = {f.subject.label: cell_of(store, plan, best) for f, (best, _) in zip(founds, cells, strict=True)}
+    pairs = [(f"{one} − {other}", tested[one], tested[other]) for one, other in combinations(tested, 2)]
+    found = _compared(known, plan, pairs)
     sentences = []
-    for protocol in dict.fromkeys(name for of_label in tested.values() for name in of_label):
-        means = {label: fmean(found[protocol].values()) for label, found in tested.items() if found.get(protocol)}
-        if len(means) < 2:
-            continue
-        first = max(means, key=lambda label: means[label])
-        told = []
-        for label in sorted(means.keys() - {first}, key=lambda label: -means[label]):
-            ours, theirs = tested[first][protocol], tested[label][protocol]
-            both = sorted(ours.keys() & theirs.keys())
-            difference = _difference([ours[seed] - theirs[seed] for seed in both])
-            told.append(f"{label} {100 * means[label]:.2f} % ({difference})")
-        sentences.append(f"{protocol}, tuned winners retrained: {first} {100 * means[first]:.2f} %; {'; '.join(told)}.")
-    return sentences
+    for protocol in dict.fromkeys(protocol for _, protocol in found):
+        rows = {label: known.row(cell, protocol, METRIC) for label, cell in tested.items()}
+        means = {label: fmean(one.value for one in row.values()) for label, row in rows.items() if row}
+        ranked = sorted(means, key=lambda label: -means[label])
+        seeds = max(len(row) for row in rows.values())
+        told = ", ".join(f"{label} {_mean(known, tested[label], protocol)}" for label in ranked)
+        sentences.append(f"{protocol}, tuned winners retrained over {seeds} fresh seeds: {told}.")
+    clear = [f"{name} on {protocol} ({_difference(one)})" for (name, protocol), one in found.items() if _clear(one)]
+    if found:
+        which = f": {'; '.join(clear)}" if clear else ", so their order may be chance"
+        sentences.append(
+            f"Of {len(found)} differences between two winners on a protocol {len(clear) or 'none'} "
+            f"{'is' if len(clear) < 2 else 'are'} told from 0 at 5 % after Holm's correction{which}."
+        )
+    return [*sentences, *_method(found)]
 
 
-def _accuracies(store: Store, plan: Plan, cell: str | None) -> Mapping[str, Mapping[int, float]]:
-    """Protocol → seed → accuracy of the cell's tested runs."""
-    found: dict[str, dict[int, float]] = {}
-    for run in plan.runs:
-        for protocol, evaluation in run.evaluations.items() if run.cell == cell else ():
-            accuracy = (store.metrics(run.run, evaluation) or {}).get("accuracy")
-            if accuracy is not None:
-                found.setdefault(protocol, {})[run.seed] = accuracy
-    return found
+def _compared(
+    known: Readings, plan: Plan, pairs: Sequence[tuple[str, CellRuns, CellRuns]]
+) -> dict[tuple[str, str], Comparison]:
+    """(pair, protocol) → first minus second in percentage points, with ``p_holm`` over all of them."""
+    found = {}
+    for protocol in dict.fromkeys(name for run in plan.runs for name in run.evaluations):
+        for name, one, other in pairs:
+            ours, theirs = known.row(one, protocol, METRIC), known.row(other, protocol, METRIC)
+            if ours.keys() & theirs.keys():
+                found[name, protocol] = compare_measured(ours, theirs, METRIC)
+    adjusted = holm([one.p for one in found.values()])
+    return {key: replace(one, p_holm=p) for (key, one), p in zip(found.items(), adjusted, strict=True)}
 
 
-def _difference(differences: Sequence[float]) -> str:
-    """The mean difference, with Student's t interval over seeds, which are paired."""
-    import numpy as np
-    from scipy.stats import t
+def _mean(known: Readings, cell: CellRuns, protocol: str) -> str:
+    return f"{100 * fmean(one.value for one in known.row(cell, protocol, METRIC).values()):.2f} %"
 
-    values = 100 * np.asarray(differences)
-    text = f"difference {values.mean():+.2f} points"
-    if len(values) < 2:
-        return text
-    half = float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
-    low, high = values.mean() - half, values.mean() + half
-    clear = "" if low > 0 or high < 0 else ", not distinguishable from 0"
-    return f"{text}, 95 % interval {low:+.2f} to {high:+.2f} over seeds{clear}"
+
+def _clear(found: Comparison) -> bool:
+    return found.p_holm is not None and found.p_holm < 0.05
+
+
+def _difference(found: Comparison) -> str:
+    """The mean difference with what is known of it."""
+    text = f"difference {found.effect:+.2f} points"
+    if found.low is not None and found.high is not None:
+        text += f", 95 % interval {found.low:+.2f} to {found.high:+.2f}"
+    if found.p_holm is not None:
+        p = "< 0.001" if found.p_holm < 0.001 else f"= {found.p_holm:.3f}"
+        text += f", adjusted p {p}" + ("" if _clear(found) else ", not distinguishable from 0")
+    return text.replace("-", "−")
+
+
+def _method(found: Mapping[tuple[str, str], Comparison]) -> list[str]:
+    """How differences were told, where there are any."""
+    methods = "; or ".join(sorted({one.method for one in found.values()}))
+    return (
+        [f"Differences are paired by seed ({methods}), p is adjusted over these {len(found)} (Holm)."] if found else []
+    )

@@ -12,7 +12,8 @@ from bench.errors import DataError, StoreError
 from bench.evaluation.comparison import holm
 from bench.evaluation.measured import REPLICATES
 from bench.evaluation.paired_bootstrap import seeds_and_people_interval
-from bench.report.cells import CellRuns, Readings, cell_runs, compare_cells
+from bench.evaluation.stored import CellRuns, Readings, compare_cells
+from bench.report.cells import cell_runs
 from bench.report.effects import COLUMNS, all_effects, effects, marked_metrics
 from bench.report.results import report_data
 from bench.store import Store

@@ -1,11 +1,16 @@
 """A fair search: every value of an axis gets the same, and only then are the tuned winners compared."""
 
+import itertools
+
 import pytest
+from scipy import stats
 
 from bench.errors import BenchError
+from bench.evaluation.comparison import holm
 from bench.search.driver import search
 from bench.search.final import final_plan
 from bench.search.record import budget, rows, search_record
+from bench.search.verdict import verdict
 from bench.store import Store
 from tests.search.made_up import MadeUp
 
@@ -66,6 +71,42 @@ def test_where_the_term_is_searched_each_winner_has_its_own_baseline(tmp_path, s
     assert record["budget"]["trials"] == 6
     assert "Each of 3 values was searched with 2 trials of 2 epochs, none pruned" in record["text"]
     assert [row["of"] for row in rows(record)] == ["normface"] * 3 + ["arcface"] * 3 + ["cosface"] * 3
+
+
+TESTED = {
+    "normface": [0.701, 0.722, 0.711, 0.730],
+    "arcface": [0.812, 0.811, 0.8131, 0.832],
+    "cosface": [0.741, 0.792, 0.831, 0.900],
+}
+
+
+def test_all_pairs_of_winners_are_compared_and_only_what_holms_correction_leaves_is_told_apart(tmp_path, suite_of):
+    suite = suite_of(f"{{trials: 2, retrain_seeds: [1, 2, 3, 4], {SPACE}}}", grid=MARGINS)
+    store = Store(tmp_path / "results")
+    found = search(suite, store, fair=True, executor=MadeUp(score))
+    plan, cells = final_plan(suite, found, fair=True)
+    words = verdict(store, found, [None] * 3, plan, cells, fair=True)
+    assert "differences" not in words  # nothing is tested yet
+    for (cell, _), accuracies in zip(cells, TESTED.values(), strict=True):
+        for run, accuracy in zip([run for run in plan.runs if run.cell == cell], accuracies, strict=True):
+            record = {"run": run.run, "protocol": "lfw", "metrics": {"accuracy": accuracy}}
+            store.write_evaluation(run.run, run.evaluations["lfw"], record, {})
+    words = verdict(store, found, [None] * 3, plan, cells, fair=True)
+    assert (
+        "lfw, tuned winners retrained over 4 fresh seeds: arcface 81.70 %, cosface 81.60 %, normface 71.60 %" in words
+    )
+    pairs = list(itertools.combinations(TESTED, 2))
+    alone = [stats.ttest_rel(TESTED[one], TESTED[other]).pvalue for one, other in pairs]
+    adjusted = holm(alone)
+    assert [p < 0.05 for p in alone] == [True, True, False]
+    assert [p < 0.05 for p in adjusted] == [True, False, False]
+    assert adjusted[0] < 0.001
+    assert "Of 3 differences between two winners on a protocol 1 is told from 0 at 5 % after Holm's correction" in words
+    paired = stats.ttest_rel(TESTED["normface"], TESTED["arcface"])
+    low, high = (f"{100 * end:+.2f}".replace("-", "−") for end in paired.confidence_interval())
+    said = f"difference −10.10 points, 95 % interval {low} to {high}, adjusted p < 0.001"
+    assert f"normface − arcface on lfw ({said}" in words
+    assert "paired t over seeds" in words
 
 
 @pytest.mark.parametrize(
