@@ -57,7 +57,7 @@ def _validation(found: Found, interval: Interval) -> str:
 
 def _counted(found: Found) -> str:
     states = [trial.state for trial in found.trials]
-    aside = [f"{states.count(state)} {state}" for state in ("pruned", "failed") if state in states]
+    aside = [f"{states.count(state)} {state}" for state in ("pruned", "failed", "running") if state in states]
     return f"{len(states)} trials" + (f" ({', '.join(aside)})" if aside else "")
 
 
