@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.console import err, out, print_rows
+from bench.cli.console import err, out, print_lines, say
 from bench.cli.options import Overrides, Results, SuiteFile, Track
 from bench.cli.outcome import command_line, finish, write_reports
 
@@ -52,7 +52,9 @@ def search(
         failed = run_plan(final, store, command=command_line(), on_event=live.event, begin=live.begin)
     record = search_record(loaded, store, found, final, cells, trials=asked, fair=fair, command=command_line())
     store.write_search(loaded.name, record)
-    print_rows(rows(record), False, title="trials, scored on validation identities")
+    say("trials, scored on validation identities")
+    print_lines(rows(record))
+    say()
     write_reports(store, [loaded.name])
     out.print(f"{record['text']}\nsearch: {store.suite_folder(loaded.name) / 'search.json'}", markup=False)
     finish(store, [tried.suite.name, loaded.name], track, failed)

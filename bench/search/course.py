@@ -6,10 +6,10 @@ It asks Optuna for configurations and tells it how they went; it trains nothing 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.catalog import PRUNERS
 from bench.data.resolve import PreparedData
@@ -206,10 +206,17 @@ class Course:
         self.note({"kind": "note", "run": "", "text": text})
 
 
-def in_words(objectives: list[Any], values: list[float]) -> str:
+def in_words(objectives: Sequence[str], values: Sequence[float]) -> str:
     """``accuracy 93.20 %, cost 1.2e+12``."""
+    return ", ".join(map(" ".join, zip(objectives, values_in_words(objectives, values), strict=True)))
+
+
+def values_in_words(objectives: Sequence[str], values: Sequence[float]) -> list[str]:
+    """Each with its unit; ``–`` for all of a trial that has none."""
     said = {"accuracy": lambda v: f"{100 * v:.2f} %", "isotropy": lambda v: f"{v:.3f}", "cost": lambda v: f"{v:.3g}"}
-    return ", ".join(f"{name} {said[name](value)}" for name, value in zip(objectives, values, strict=True))
+    if not values:
+        return ["–"] * len(objectives)
+    return [said[name](value) for name, value in zip(objectives, values, strict=True)]
 
 
 def _why(event: Event) -> str:

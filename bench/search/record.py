@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.scheduling.plan import Plan
-from bench.search.course import in_words
+from bench.search.course import values_in_words
 from bench.search.found import Found, Trial
 from bench.search.objective import DIRECTIONS, WHERE, accuracy_interval
 from bench.search.subject import block_of, trial_seeds
@@ -103,22 +103,20 @@ def _searched(searched: Searched) -> dict[str, Any]:
 
 def rows(record: dict[str, Any]) -> list[dict[str, str]]:
     """The baselines and trials of a record for printing, each study's best first."""
-    found = []
+    names, found = [each["name"] for each in record["objectives"]], []
     for study in record["studies"]:
         places = dict.fromkeys(study["best"], "best") | {study["chosen"]: "chosen"}
         sign = -1 if record["objectives"][0]["direction"] == "maximize" else 1
         trials = sorted(study["trials"], key=lambda t: (t["values"] is None, sign * (t["values"] or [0.0])[0]))
         for trial in [study["baseline"], *trials]:
-            values = trial["values"] or []
-            said = in_words([each["name"] for each in record["objectives"]][: len(values)], values)
-            number = "baseline" if trial["number"] < 0 else str(trial["number"])
+            tried = ", ".join(f"{name} {_shown(value)}" for name, value in trial["params"].items())
             found.append(
                 {
                     **({"of": study["label"]} if record["fair"] else {}),
-                    "trial": number,
+                    "trial": "baseline" if trial["number"] < 0 else str(trial["number"]),
                     "state": places.get(trial["number"], trial["state"]),
-                    **{name: _shown(trial["params"].get(name, "–")) for name in record["space"]},
-                    "score": said or trial["why"] or "",
+                    **dict(zip(names, values_in_words(names, trial["values"] or []), strict=True)),
+                    "configuration": f"{tried} ({trial['why']})" if trial["why"] else tried,
                 }
             )
     return found
