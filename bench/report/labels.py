@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.catalog import TERMS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _PROTOCOLS = {
     "lfw": "LFW", "ytf": "YTF", "cfp_fp": "CFP-FP", "cfp_ff": "CFP-FF", "agedb_30": "AgeDB-30",
@@ -20,6 +23,22 @@ def protocol_label(name: str) -> str:
 
 def axis_label(axis: str) -> str:
     return _AXES.get(axis, axis.removesuffix(".name"))
+
+
+def baseline_label(search: Mapping[str, Any]) -> str:
+    """What the trials of a search (a record as ``search.json`` has it) are measured against."""
+    return "λ = 0" if any(name.split(".")[0] == "enhancement" for name in search["space"]) else "as written"
+
+
+def telling(frame: pd.DataFrame, axes: Iterable[str]) -> list[str]:
+    """Of the axes those that tell rows apart which the ones before do not; ``frame``: all rows, finished or not."""
+    found: list[str] = []
+    groups = 1
+    for axis in axes:
+        count = frame.groupby([*found, axis], dropna=False, sort=False).ngroups
+        if count > groups:
+            found, groups = [*found, axis], count
+    return found
 
 
 def terms_label(terms: Iterable[Mapping[str, Any]]) -> str:

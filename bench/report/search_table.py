@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 from tabulate import tabulate
 
 from bench.report.effects import METRIC, seed_interval
-from bench.report.labels import axis_label, protocol_label
+from bench.report.labels import axis_label, baseline_label, protocol_label
 from bench.report.results import ReportData
 from bench.report.writers import markdown_escape
 
@@ -18,13 +18,14 @@ OPTIMISTIC = (
     "The validation number of the best of {n} configurations is optimistic: it was chosen because it is the highest. "
     "The test numbers are those of fresh trainings on all training identities, tested once; compare these."
 )
-BEST, BASELINE, DIFFERENCE = "best", "λ = 0", "difference"
+BEST, DIFFERENCE = "best", "difference"
 FIXED = ("study", "what", "configuration", "validation", "validation_low", "validation_high")
 COUNTS = ("seeds", "configurations", "epochs", "seconds")
 
 
 def rows(data: ReportData) -> pd.DataFrame:
-    """Three rows a study: its best configuration, the baseline, and their difference; none without a search.
+    """Three rows a study: its best configuration, the baseline (λ = 0 where a field of the enhancing term is searched,
+    else the suite as written), and their difference; none without a search.
 
     Columns: `FIXED`, for each protocol its name with ``.mean``, ``.low`` and ``.high``, and `COUNTS`. Accuracies are in
     %, differences in percentage points, paired by seed; an interval is at 95 %, NaN where there is none: that of the
@@ -59,7 +60,8 @@ def _study(
             "validation": best, **_tested({p: values[0] for p, values in tests.items()}),
         },
         {
-            **shared, "what": BASELINE, "configuration": _said((study["baseline"] or {"params": {}})["params"]),
+            **shared, "what": baseline_label(record),
+            "configuration": _said((study["baseline"] or {"params": {}})["params"]),
             "validation": base, "validation_low": _percent(low), "validation_high": _percent(high),
             **_tested({p: values[1] for p, values in tests.items()}),
         },

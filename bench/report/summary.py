@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.catalog.metrics import metric
 from bench.report.effects import METRIC, seed_interval
-from bench.report.labels import axis_label, protocol_label
+from bench.report.labels import axis_label, protocol_label, telling
 from bench.report.results import CANCELLED, DONE, FAILED, MISSING, execution_classes
 from bench.report.table import OWN_DERIVATION
 
@@ -60,11 +60,12 @@ def summarise(
 
 def cell_names(frame: pd.DataFrame, axes: Sequence[str]) -> dict[str, str]:
     """Cell → what tells it from the others in words, such as "iresnet, arcface, λ 0.1"."""
-    telling = [axis for axis in axes if len(frame[axis].unique()) > 1] or list(axes)[:1]
+    first = frame.drop_duplicates("cell")
+    named = telling(first, axes) or list(axes)[:1]
     return {
-        str(row["cell"]): ", ".join(_said(axis, row[axis]) for axis in telling if pd.notna(row[axis]))
+        str(row["cell"]): ", ".join(_said(axis, row[axis]) for axis in named if pd.notna(row[axis]))
         or str(row["margin"])
-        for _, row in frame.drop_duplicates("cell").iterrows()
+        for _, row in first.iterrows()
     }
 
 
@@ -188,7 +189,7 @@ def _search(search: Mapping[str, Any] | None) -> list[str]:
             f"{_number(budget['configurations'], 'configuration')} in {_number(budget['trials'], 'trial')} were tried "
             f"and judged on {where}; what is reported was tested once, after the search."
         )
-    said += [str(search["text"])] if search.get("text") else []
+    said += str(search.get("text", "")).splitlines()
     return said
 
 

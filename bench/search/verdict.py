@@ -25,10 +25,10 @@ METRIC = "accuracy"
 def verdict(
     store: Store, founds: Sequence[Found], intervals: Sequence[Interval], plan: Plan, cells: Cells, *, fair: bool
 ) -> str:
-    """A few sentences: what was tried, what is best on validation identities, and what the test sets say of it."""
+    """A few lines: what was tried and is best on validation identities, what the test sets say, how that was told."""
     if fair:
-        return " ".join([_fair_validation(founds), *_fair_tests(store, founds, plan, cells)])
-    return " ".join([_validation(founds[0], intervals[0]), *_tests(store, plan, cells[0])])
+        return "\n".join([_fair_validation(founds), *_fair_tests(store, founds, plan, cells)])
+    return "\n".join([_validation(founds[0], intervals[0]), *_tests(store, plan, cells[0])])
 
 
 def _validation(found: Found, interval: Interval) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.report.figures import _plot
-from bench.report.labels import axis_label
+from bench.report.labels import axis_label, telling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,9 +71,9 @@ def limits(ax: Axes, values: np.ndarray, low: np.ndarray, high: np.ndarray, *, z
 
 
 def row_labels(results: ReportData, cells: Iterable[str]) -> list[str]:
-    """What tells the rows apart: the value of each axis that varies, named where the value alone would not say."""
-    first = results.done.drop_duplicates("cell").set_index("cell")
-    axes = [axis for axis in results.plan["axes"] if len(set(first[axis])) > 1]
+    """What tells the rows apart: values of axes, named where the value alone would not say."""
+    first = results.frame.drop_duplicates("cell").set_index("cell")
+    axes = telling(first, results.plan["axes"])
     if not axes:
         return [str(first.loc[cell, "margin"]) for cell in cells]
     return [" · ".join(_label(axis, str(first.loc[cell, axis])) for axis in axes) for cell in cells]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from bench.report.labels import axis_label
+from bench.report.labels import axis_label, telling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -182,10 +182,13 @@ def panels(data: ReportData) -> list[tuple[str, pd.DataFrame]]:
 
     others = [a for a in data.plan["axes"] if a not in ("backbone", "enhancement.strength")]
     keys = ["margin", *(axis for axis in others if axis != "margin")]
+    shown = telling(data.frame, keys)
     found = []
     for values, part in data.done.groupby(keys, sort=False):
         needed = data.done["cell"].isin(part["baseline"]) & ~data.done["run"].isin(part["run"])
-        named = [f"{axis_label(key)} {value}" for key, value in zip(keys[1:], values[1:], strict=True)]
+        named = [
+            f"{axis_label(key)} {value}" for key, value in list(zip(keys, values, strict=True))[1:] if key in shown
+        ]
         found.append(("\n".join([str(values[0]), *named]), pd.concat([data.done[needed], part])))
     return found
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bench.catalog import BACKBONES, FIGURES
 from bench.report.effects import seed_interval
 from bench.report.figures import _cells, _plot
-from bench.report.labels import protocol_label
+from bench.report.labels import protocol_label, telling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +73,8 @@ def costs(results: ReportData, protocols: list[str]) -> pd.DataFrame:
     config = {run["run"]: run["config"]["backbone"] for run in results.plan["runs"]}
     keyed = ["cell", "execution_class", "seed"]
     base = runs.drop_duplicates(keyed).set_index(keyed)["seconds"]
-    axes = [axis for axis in results.plan["axes"] if axis not in ("backbone", "margin", "enhancement.strength")]
+    named = telling(results.frame, results.plan["axes"])
+    axes = [axis for axis in named if axis not in ("backbone", "margin", "enhancement.strength")]
     rows = []
     for (cell, execution), part in runs.groupby(["cell", "execution_class"], sort=False):
         first = part.iloc[0]

@@ -111,10 +111,10 @@ def _difference(ax: Axes, ranking: Ranking, shown: int) -> None:
     if end <= len(ranking.ranks):
         ax.plot([end, end], [-1, shown], color="0.2", linewidth=0.6, linestyle=":", zorder=1)
     ax.plot([start, min(end, len(ranking.ranks))], [-1, -1], color="0.2", linewidth=1, marker="|", markersize=5)
+    text = f"critical difference {ranking.critical_difference:.2f} (α = {ranking.alpha:g}); "
     ax.text(
-        len(ranking.ranks), -1.3, f"critical difference {ranking.critical_difference:.2f} (α = {ranking.alpha:g}); "
-        "filled: not told apart from the best", fontsize=7, va="bottom", ha="right",
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+        1, -1.3, f"{text}filled: not told apart from the best", fontsize=7, va="bottom", ha="right",
+        transform=ax.get_yaxis_transform(), bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
     )  # fmt: skip
 
 

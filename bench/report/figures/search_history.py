@@ -20,6 +20,7 @@ from bench.report.figures._search import (
     title,
     value_of,
 )  # fmt: skip
+from bench.report.labels import baseline_label
 
 if TYPE_CHECKING:
     from bench.report.results import ReportData
@@ -77,14 +78,18 @@ def draw(results: ReportData) -> Drawing | None:
     for ax in axes[(blocks - 1) * len(wanted) :, (len(shown) - 1) % across + 1 :].flat:
         ax.remove()
     dark: dict[str, Any] = {"color": "0.2"}
-    handles = [
-        Line2D([], [], marker="o", linestyle="", markersize=4, label="complete", **dark),
-        Line2D([], [], marker="v", linestyle="", markersize=4, markerfacecolor="none", color="0.55",
-               label="pruned (value when pruned)"),
-        Line2D([], [], marker="x", linestyle="", markersize=4, label="failed", **dark),
+    states = {trial["state"] for study in shown for trial in study["trials"]}
+    look_of = {
+        "complete": {"marker": "o", "label": "complete", **dark},
+        "pruned": {"marker": "v", "markerfacecolor": "none", "color": "0.55", "label": "pruned (value when pruned)"},
+        "failed": {"marker": "x", "label": "failed", **dark},
+    }
+    handles = [Line2D([], [], linestyle="", markersize=4, **look) for state, look in look_of.items() if state in states]
+    against = f"{baseline_label(record)}, its 95 % interval shaded"
+    handles += [
         Line2D([], [], linewidth=1.4, label="best so far", **dark),
-        Line2D([], [], linestyle="--", linewidth=1, label="λ = 0, its 95 % interval shaded", **dark),
-    ]  # fmt: skip
+        Line2D([], [], linestyle="--", linewidth=1, label=against, **dark),
+    ]
     _plot.legend(figure, handles)
     return drawing(figure, record)
 

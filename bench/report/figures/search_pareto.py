@@ -17,6 +17,7 @@ from bench.report.figures._search import (
     studies,
     value_of,
 )  # fmt: skip
+from bench.report.labels import baseline_label
 
 if TYPE_CHECKING:
     from bench.report.results import ReportData
@@ -71,7 +72,7 @@ def draw(results: ReportData) -> Drawing | None:
     handles += [
         Line2D([], [], marker="o", markersize=5.5, label="on the front", **dark),
         Line2D([], [], marker="o", markersize=3.5, markerfacecolor="none", label="bettered by another", **dark),
-        Line2D([], [], marker="X", markersize=7, label="λ = 0", **dark),
+        Line2D([], [], marker="X", markersize=7, label=baseline_label(record), **dark),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncol=3, frameon=False)
     return drawing(figure, record)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.catalog import FIGURES
 from bench.report.figures._plot import Drawing
@@ -17,6 +17,7 @@ from bench.report.figures._search import (
     studies,
     value_of,
 )  # fmt: skip
+from bench.report.labels import baseline_label
 
 if TYPE_CHECKING:
     from bench.report.results import ReportData
@@ -71,11 +72,17 @@ def draw(results: ReportData) -> Drawing | None:
         Line2D([], [], **(look(i) | {"linestyle": ""}), markersize=4, label=study["label"] or "complete")
         for i, study in enumerate(shown)
     ]
+    if any(trial["state"] == "pruned" for study in shown for trial in study["trials"]):
+        look_of: dict[str, Any] = {"marker": "v", "markersize": 4, "markerfacecolor": "none", "color": "0.55"}
+        handles.append(Line2D([], [], linestyle="", label="pruned", **look_of))
     handles += [
-        Line2D([], [], marker="v", linestyle="", markersize=4, markerfacecolor="none", color="0.55", label="pruned"),
         Line2D([], [], marker="*", linestyle="", markersize=9, color="white", markeredgecolor="black", label="best"),
     ]
     if any(baseline_value(study, objective) is not None for study in shown):
-        handles.append(Line2D([], [], linestyle="--", linewidth=1, color="0.35", label="λ = 0 with 95 % interval"))
+        handles.append(
+            Line2D(
+                [], [], linestyle="--", linewidth=1, color="0.35", label=f"{baseline_label(record)} with 95 % interval"
+            )
+        )
     figure.legend(handles=handles, loc="outside lower center", ncol=min(5, len(handles)), frameon=False)
     return drawing(figure, record)
