@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.catalog import FIGURES, Spec
+from bench.collecting import nothing_to_collect
 from bench.data.parallel import cores
 from bench.records import write_bytes, write_json
-from bench.report.drawing_keys import figure_keys, seen_by
+from bench.report.drawing_keys import figure_keys, takes_long, seen_by
 from bench.report.drawing_processes import in_processes
 from bench.report.page import DrawnFigure
 from bench.report.results import ReportData
@@ -63,7 +64,7 @@ def drawing_figures(
     specs = {spec.name: spec for spec in FIGURES}
     keys = figure_keys(specs.values(), data, [stamp, PNG_DPI])
     kept: dict[str, Files | str] = {**_kept(folder, keys)}
-    todo = [name for name in specs if name not in kept]
+    todo = sorted((name for name in specs if name not in kept), key=lambda name: not takes_long(specs[name]))
     count = min(cores(), len(todo), MOST_PROCESSES) if len(data.done) * len(todo) > FEW else 1
     sent = (replace(data, store=Store(data.store.root)), stamp)
     with in_processes(count, draw_one, todo, *sent) if count > 1 else nullcontext(dict) as drawn_there:
@@ -88,7 +89,7 @@ def draw_one(name: str, data: ReportData, stamp: Mapping[str, str]) -> Files | s
 
     try:
         spec = FIGURES.get(name)
-        with style():
+        with style(), nothing_to_collect():
             drawing = spec.function(seen_by(spec, data))
             return {} if drawing is None else files_of(spec, drawing, stamp)
     except Exception as error:  # whatever a figure may raise, somebody's own included

@@ -40,6 +40,12 @@ def seen_by(spec: Spec, data: ReportData) -> ReportData:
     )
 
 
+def takes_long(spec: Spec) -> bool:
+    """Whether a figure is likely to: it reads stored files beside the rows, or computes all that it shows."""
+    reads = spec.traits.get("reads", _EVERYTHING)
+    return not reads or not {"events", "evaluations"}.isdisjoint(reads)
+
+
 def figure_keys(specs: Iterable[Spec], data: ReportData, setting: Sequence[Any]) -> dict[str, str]:
     """Figure → key: of its rows, the plan, the stored files it reads, its code, matplotlib, and ``setting``."""
     specs = list(specs)

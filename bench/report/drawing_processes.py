@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import signal
 from collections import deque
@@ -72,11 +73,11 @@ class _Work:
 
     def _begin(self) -> None:
         here, there = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(there, self.task), daemon=True)
+        process = self._context.Process(target=_serve, args=(there,), daemon=True)
         with suppress(OSError):  # no memory, or no more processes allowed: the others do it, or else the caller
             process.start()
             self._processes.append(process)
-            self._busy[here] = process, None  # it says first that it is there
+            self._busy[here] = process, None  # it says first that it is there, and is handed what is shared
         there.close()
 
     def _hear(self, pipe: Connection) -> None:
@@ -92,19 +93,22 @@ class _Work:
             return
         if name is not None:
             self.found[name] = result
-        if self.waiting:
-            self._busy[pipe] = process, self.waiting.popleft()
-            with suppress(OSError):  # it just died: its pipe will say so
-                pipe.send(self._busy[pipe][1])
-        else:
+        if not self.waiting:
             pipe.close()
+            return
+        self._busy[pipe] = process, self.waiting.popleft()
+        with suppress(OSError):  # it just died: its pipe will say so
+            if name is None:
+                pipe.send_bytes(self.task)
+            pipe.send(self._busy[pipe][1])
 
 
-def _serve(pipe: Connection, task: bytes) -> None:
+def _serve(pipe: Connection) -> None:
     """Until the other end is closed, or gone with its process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    function, shared = ForkingPickler.loads(task)
     pipe.send(None)
     with suppress(EOFError, OSError):
+        function, shared = ForkingPickler.loads(pipe.recv_bytes())
+        gc.freeze()  # none of it is ever garbage
         while True:
             pipe.send(function(pipe.recv(), *shared))
