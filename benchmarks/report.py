@@ -91,7 +91,7 @@ def report(store: Store, name: str) -> tuple[float, float, int, float]:
     watched, peak = psutil.Process(child.pid), 0
     while child.poll() is None:
         peak = max(peak, sum(_memory(process) for process in _all(watched)))
-        time.sleep(0.05)
+        time.sleep(0.25)
     assert child.returncode == 0
     assert child.stdout is not None
     wall, used, files = json.loads(child.stdout.read())

@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +18,8 @@ from bench.catalog import FIGURES, Spec
 from bench.collecting import nothing_to_collect
 from bench.data.parallel import cores
 from bench.records import write_bytes, write_json
-from bench.report.drawing_keys import figure_keys, takes_long, seen_by
-from bench.report.drawing_processes import in_processes
+from bench.report.drawing_keys import figure_keys, seen_by, takes_long
+from bench.report.drawing_processes import Begin, in_processes
 from bench.report.page import DrawnFigure
 from bench.report.results import ReportData
 from bench.store import Store
@@ -32,7 +32,7 @@ ENDINGS = ("png", "pdf", "csv")
 FEW = 400
 """Finished runs times figures to draw: starting processes costs more than drawing these in the caller."""
 MOST_PROCESSES = 8
-"""Each holds about 150 MB."""
+"""Each holds some 50 to 100 MB of its own, one that needs torch half a gigabyte."""
 
 Files = dict[str, bytes]
 """Ending → content; none where a figure had nothing to draw."""
@@ -50,15 +50,21 @@ class Drawn:
         return [f"figure {name} could not be drawn: {reason}" for name, reason in self.failures.items()]
 
 
+def first_drawing(plan: Mapping[str, Any], folder: Path) -> AbstractContextManager[Begin | None]:
+    """Where a suite of many runs was never drawn into ``folder``: a process that gets ready while results are read."""
+    much = len(plan["runs"]) * len(FIGURES.names()) > FEW and cores() > 1 and not (folder / "drawn.json").exists()
+    return in_processes(warm) if much else nullcontext()
+
+
 @contextmanager
 def drawing_figures(
-    data: ReportData, folder: Path, stamp: Mapping[str, str] | None = None
+    data: ReportData, folder: Path, stamp: Mapping[str, str] | None = None, ready: Begin | None = None
 ) -> Iterator[Callable[[], Drawn]]:
     """Every registered figure of a suite, drawn beside the block where there are enough of them for processes.
 
     Yields what finishes them: they are written into ``folder``, and what a figure no longer has is removed from there.
     ``stamp``: short texts that every picture carries (PNG text chunks, the keywords of a PDF). What it yields raises
-    StoreError where the folder cannot be written.
+    StoreError where the folder cannot be written. ``ready``: of `first_drawing`.
     """
     stamp = dict(stamp or {})
     specs = {spec.name: spec for spec in FIGURES}
@@ -67,7 +73,8 @@ def drawing_figures(
     todo = sorted((name for name in specs if name not in kept), key=lambda name: not takes_long(specs[name]))
     count = min(cores(), len(todo), MOST_PROCESSES) if len(data.done) * len(todo) > FEW else 1
     sent = (replace(data, store=Store(data.store.root)), stamp)
-    with in_processes(count, draw_one, todo, *sent) if count > 1 else nullcontext(dict) as drawn_there:
+    with nullcontext(ready) if ready or count == 1 else in_processes(warm) as begin:
+        drawn_there = dict if begin is None or count == 1 else begin(count, draw_one, todo, *sent)
 
         def drawn() -> Drawn:
             found = {**kept, **drawn_there()}
@@ -81,6 +88,21 @@ def drawing_figures(
             return Drawn(tuple(figures), {name: made for name, made in found.items() if isinstance(made, str)})
 
         yield drawn
+
+
+def warm() -> None:
+    """Imports, and reads of fonts, what every figure needs."""
+    import scipy.special  # noqa: F401
+    from matplotlib.figure import Figure
+
+    from bench.report.figures._plot import style
+
+    list(FIGURES)
+    with style():
+        figure = Figure(layout="constrained")
+        figure.subplots().set(xlabel="λ (°)", ylabel="−0.1", title="≤", xscale="log")
+        for kind in ("png", "pdf"):
+            figure.savefig(io.BytesIO(), format=kind)
 
 
 def draw_one(name: str, data: ReportData, stamp: Mapping[str, str]) -> Files | str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,101 +16,112 @@ from multiprocessing.reduction import ForkingPickler
 from threading import Thread
 from typing import Any
 
+CAN_FORK = sys.platform == "linux"
+"""Elsewhere system libraries may hold threads and locks of their own in a process that has only just begun."""
+
+
+Results = Callable[[], dict[str, Any]]
+Begin = Callable[..., Results]
+"""``begin(count, function, names, *shared)``: ``function(name, *shared)`` for every name, ``count`` at a time; returns
+what waits for the results by name."""
+
 
 @contextmanager
-def in_processes(
-    count: int, function: Callable[..., Any], names: Sequence[str], *shared: Any
-) -> Iterator[Callable[[], dict[str, Any]]]:
-    """``function(name, *shared)`` for every name in ``count`` fresh processes, while the caller does something else.
+def in_processes(prepare: Callable[[], object]) -> Iterator[Begin]:
+    """Yields what has work done, once, in a process for every name, while the caller does something else.
 
-    Yields what waits for the results by name. ``shared`` is sent as it is now, to each process once. Fresh ones, not
-    forks: the caller may hold threads and locks. Where a process dies, the result of what it was at is a text that says
-    so, and another takes its place. Names that no process could be started for are not among the results. At the end of
-    the block, whatever ends it, none of the processes is left.
+    The caller may hold threads and locks, so it is not forked: a fresh process calls ``prepare`` at once, is handed
+    what is shared, and is forked for every name, so that what these have in common is imported and held once. Where a
+    process dies its result is a text that says so. Names that none could be started for, all of them where a system
+    `CAN_FORK` not, are not among the results. At the end of the block, whatever ends it, none of the processes is left.
     """
-    work = _Work(names, ForkingPickler.dumps((function, shared)).tobytes())
-    thread = Thread(target=work.collect, args=(min(count, len(names)),), daemon=True)
-    thread.start()
+    found: dict[str, Any] = {}
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    foreman = context.Process(target=_foreman, args=(there, prepare))
+    threads: list[Thread] = []
 
-    def results() -> dict[str, Any]:
-        thread.join()
-        return work.found
+    def collect(task: bytes) -> None:
+        with suppress(EOFError, OSError):
+            here.send_bytes(task)
+            while True:
+                name, result = here.recv()
+                found[name] = result
 
-    try:
-        yield results
-    finally:
-        work.waiting.clear()
-        work.kill()
-        while thread.is_alive():  # it may have been starting one at that moment
-            thread.join(0.05)
-            work.kill()
-        work.join()
+    def begin(count: int, function: Callable[..., Any], names: Sequence[str], *shared: Any) -> Results:
+        task = ForkingPickler.dumps((count, function, list(names), shared)).tobytes()
+        threads.append(thread := Thread(target=collect, args=(task,), daemon=True))
+        thread.start()
 
+        def results() -> dict[str, Any]:
+            thread.join()
+            return found
 
-class _Work:
-    """Which names wait, which process is at which, and what was found."""
+        return results
 
-    def __init__(self, names: Sequence[str], task: bytes) -> None:
-        self.waiting, self.task = deque(names), task
-        self.found: dict[str, Any] = {}
-        self._busy: dict[Connection, tuple[BaseProcess, str | None]] = {}
-        self._processes: list[BaseProcess] = []
-        self._context = multiprocessing.get_context("spawn")
-
-    def collect(self, count: int) -> None:
-        for _ in range(count):
-            self._begin()
-        while self._busy:
-            for pipe in wait(list(self._busy)):
-                assert isinstance(pipe, Connection)
-                self._hear(pipe)
-
-    def kill(self) -> None:
-        for process in list(self._processes):
-            process.kill()
-
-    def join(self) -> None:
-        for process in self._processes:
-            process.join()
-
-    def _begin(self) -> None:
-        here, there = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(there,), daemon=True)
-        with suppress(OSError):  # no memory, or no more processes allowed: the others do it, or else the caller
-            process.start()
-            self._processes.append(process)
-            self._busy[here] = process, None  # it says first that it is there, and is handed what is shared
+    with here:
+        started = CAN_FORK and _started(foreman)
         there.close()
-
-    def _hear(self, pipe: Connection) -> None:
-        process, name = self._busy.pop(pipe)
         try:
-            result = pipe.recv()
+            yield begin if started else lambda *asked: dict
+        finally:
+            if started:
+                assert foreman.pid is not None
+                with suppress(OSError):  # none is left, or it has not made its group yet
+                    os.killpg(foreman.pid, signal.SIGKILL)
+                foreman.kill()
+                foreman.join()
+            for thread in threads:
+                thread.join()
+
+
+def _started(process: BaseProcess) -> bool:
+    try:
+        process.start()
+    except OSError:  # no memory, or no more processes allowed
+        return False
+    return True
+
+
+def _foreman(pipe: Connection, prepare: Callable[[], object]) -> None:
+    """Until every name has its result, or the other end is gone."""
+    os.setpgid(0, 0)  # Ctrl-C is for the caller, which ends the whole group of this process and its forks
+    prepare()
+    try:
+        task = pipe.recv_bytes()
+    except EOFError:
+        return
+    count, function, names, shared = ForkingPickler.loads(task)
+    gc.collect()
+    gc.freeze()  # a collection would write to, and so copy, every page that is shared
+    context, waiting = multiprocessing.get_context("fork"), deque(names)
+    busy: dict[Connection, tuple[BaseProcess, str]] = {}
+    with suppress(OSError):  # the caller is gone
+        while waiting or busy:
+            while waiting and len(busy) < count:
+                here, there = context.Pipe(duplex=False)
+                process: BaseProcess = context.Process(
+                    target=_work, args=(there, function, waiting[0], shared), daemon=True
+                )
+                process.start()
+                there.close()
+                busy[here] = process, waiting.popleft()
+            for ready in wait(list(busy)):
+                assert isinstance(ready, Connection)
+                process, name = busy.pop(ready)
+                pipe.send((name, _result(ready, process)))
+
+
+def _result(pipe: Connection, process: BaseProcess) -> Any:
+    with pipe:
+        try:
+            found = pipe.recv()
+            process.join()
         except (EOFError, OSError):
             process.join()
-            if name is not None:
-                self.found[name] = f"its process died (exit code {process.exitcode})"
-                if self.waiting:
-                    self._begin()
-            return
-        if name is not None:
-            self.found[name] = result
-        if not self.waiting:
-            pipe.close()
-            return
-        self._busy[pipe] = process, self.waiting.popleft()
-        with suppress(OSError):  # it just died: its pipe will say so
-            if name is None:
-                pipe.send_bytes(self.task)
-            pipe.send(self._busy[pipe][1])
+            return f"its process died (exit code {process.exitcode})"
+        return found
 
 
-def _serve(pipe: Connection) -> None:
-    """Until the other end is closed, or gone with its process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    pipe.send(None)
-    with suppress(EOFError, OSError):
-        function, shared = ForkingPickler.loads(pipe.recv_bytes())
-        gc.freeze()  # none of it is ever garbage
-        while True:
-            pipe.send(function(pipe.recv(), *shared))
+def _work(pipe: Connection, function: Callable[..., Any], name: str, shared: Sequence[Any]) -> None:
+    pipe.send(function(name, *shared))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.records import write_bytes
 from bench.report import published, search_table
-from bench.report.drawing import ENDINGS, drawing_figures
+from bench.report.drawing import ENDINGS, drawing_figures, first_drawing
 from bench.report.effects import METRIC, effects
 from bench.report.flags import flag_of
 from bench.report.page import count_runs, render_index, render_page
@@ -40,25 +40,27 @@ def write_report(store: Store, name: str, *, refresh: int | None = None) -> Repo
     ``refresh``: seconds after which the page loads itself again, for a suite that still trains. Equal results give
     equal files. Raises StoreError for an unknown suite or a folder that cannot be written.
     """
-    data = report_data(store, name)
-    table = build_table(data)
     folder = store.suite_folder(name) / "report"
-    with drawing_figures(data, folder / "figures", stamp(data)) as finished:
-        found = provenance(data)
-        apart = published.files_of(data)
-        contents = {
-            "table.md": (to_markdown(table) + markdown_foot(found)).encode(),
-            "table.tex": (to_latex(table) + latex_foot(found)).encode(),
-            "table.csv": to_csv(table).encode(),
-            "table.json": table_json(data, table, found),
-            "runs.csv": data.frame.to_csv(index=False, lineterminator="\n").encode(),
-            **{path: content for path, content in apart.items() if content is not None},
-        }
-        protocols = data.plan["protocols"]
-        flags = {(cell, name): flag_of(data, cell, name, METRIC) for cell in data.done["cell"] for name in protocols}
-        summary = summarise(data.frame, data.plan, effects(data), data.search, flags)
-        records = run_records(data)
-        drawn = finished()
+    figures = folder / "figures"
+    with first_drawing(store.plan(name), figures) as ready:
+        data = report_data(store, name)
+        table = build_table(data)
+        with drawing_figures(data, figures, stamp(data), ready) as finished:
+            found = provenance(data)
+            apart = published.files_of(data)
+            contents = {
+                "table.md": (to_markdown(table) + markdown_foot(found)).encode(),
+                "table.tex": (to_latex(table) + latex_foot(found)).encode(),
+                "table.csv": to_csv(table).encode(),
+                "table.json": table_json(data, table, found),
+                "runs.csv": data.frame.to_csv(index=False, lineterminator="\n").encode(),
+                **{path: content for path, content in apart.items() if content is not None},
+            }
+            protocols = data.plan["protocols"]
+            flags = {(cell, p): flag_of(data, cell, p, METRIC) for cell in data.done["cell"] for p in protocols}
+            summary = summarise(data.frame, data.plan, effects(data), data.search, flags)
+            records = run_records(data)
+            drawn = finished()
     data = replace(data, plan={**data.plan, "warnings": [*data.plan["warnings"], *drawn.warnings]})
     sections = page_sections(
         data, summary, to_html(table), drawn.figures, contents,
@@ -70,11 +72,11 @@ def write_report(store: Store, name: str, *, refresh: int | None = None) -> Repo
         write_bytes(folder / path, content)
     for path in apart.keys() - contents.keys():
         (folder / path).unlink(missing_ok=True)
-    figures = [f"figures/{figure.name}.{ending}" for figure in drawn.figures for ending in ENDINGS]
-    everything = {**contents, **{path: (folder / path).read_bytes() for path in figures}}
+    pictures = [f"figures/{figure.name}.{ending}" for figure in drawn.figures for ending in ENDINGS]
+    everything = {**contents, **{path: (folder / path).read_bytes() for path in pictures}}
     contents["provenance.json"] = provenance_json(found, everything)
     write_bytes(folder / "provenance.json", contents["provenance.json"])
-    files = tuple(folder / path for path in (*contents, *figures))
+    files = tuple(folder / path for path in (*contents, *pictures))
     return ReportPaths(folder, folder / "report.html", files, table, to_text(table), tuple(drawn.warnings))
 
 

@@ -11,11 +11,12 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from fabricated import fabricate
 
 from bench.catalog import FIGURES, Registry
-from bench.report import drawing, drawing_keys
+from bench.report import drawing, drawing_keys, drawing_processes
 from bench.report.drawing import Drawn, drawing_figures
 from bench.report.drawing_processes import in_processes
 from bench.report.figures._plot import Drawing
@@ -67,7 +68,7 @@ def draw(store: Store, **settings: Any) -> tuple[Drawn, list[str]]:
 
 def test_a_figure_is_png_pdf_and_csv_in_order_of_the_registry(store: Store, figures: Registry) -> None:
     found, calls = draw(store)
-    assert calls == ["a", "b", "c"]
+    assert calls == ["b", "c", "a"]  # those that read stored files begin
     assert [(f.name, f.summary) for f in found.figures] == [("a", "first"), ("b", "second")]
     assert found.figures[0].csv.decode().startswith("cell,lfw.accuracy\n")
     folder = store.suite_folder("made_up") / "figures"
@@ -88,14 +89,14 @@ def test_each_is_drawn_again_only_where_what_it_reads_has_changed(store: Store, 
         run["run"], evaluation, {**record, "metrics": {**record["metrics"], "accuracy": 0.5}}, arrays
     )  # fmt: skip
     again, calls = draw(store)
-    assert calls == ["a", "c"]
+    assert calls == ["c", "a"]
     assert again.figures[0].png != first.figures[0].png
     assert again.figures[1] == first.figures[1]
     plan = store.plan("made_up")
     store.write_plan("made_up", {**plan, "command": "another", "warnings": ["new"]})
     assert draw(store)[1] == []
     store.write_plan("made_up", {**plan, "axes": ["margin"]})
-    assert draw(store)[1] == ["a", "b", "c"]
+    assert draw(store)[1] == ["b", "c", "a"]
 
 
 def test_a_stamp_is_in_the_files_and_another_one_draws_again(store: Store, figures: Registry) -> None:
@@ -116,7 +117,7 @@ def test_what_was_changed_is_drawn_again_and_what_is_stale_removed(store: Store,
     (folder / "b.pdf").unlink()
     assert draw(store) == (found, ["b"])
     (folder / "drawn.json").write_text(json.dumps({"figures": []}))
-    assert draw(store) == (found, ["a", "b", "c"])
+    assert draw(store) == (found, ["b", "c", "a"])
 
 
 def test_a_figure_that_raises_is_told_and_tried_again(store: Store, figures: Registry) -> None:
@@ -172,19 +173,25 @@ def length_or_death(name: str, by: int) -> int:
 
 
 def test_a_process_that_dies_takes_only_its_figure_with_it() -> None:
-    with in_processes(2, length_or_death, ["a", "dies", "ccc", "dd"], 2) as results:
+    with in_processes(dict) as begin:
+        results = begin(2, length_or_death, ["a", "dies", "ccc", "dd"], 2)
         assert results() == {"a": 2, "dies": "its process died (exit code 3)", "ccc": 6, "dd": 4}
 
 
 def test_no_process_outlives_the_caller_that_gives_up() -> None:
+    begun: list[psutil.Process] = []
+
     def given_up() -> None:
-        with in_processes(2, length_or_death, ["lasts", "lasts", "a"], 2):
-            while len(active_children()) < 2:
-                time.sleep(0.01)
+        with in_processes(dict) as begin:
+            begin(2, length_or_death, ["lasts", "lasts", "a"], 2)
+            (foreman,) = active_children()
+            while len(begun) < 3:
+                begun[:] = [psutil.Process(foreman.pid), *psutil.Process(foreman.pid).children()]
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         given_up()
+    assert psutil.wait_procs(begun, timeout=20)[1] == []
     assert active_children() == []
 
 
@@ -193,13 +200,23 @@ def test_what_no_process_could_be_started_for_is_left_to_the_caller(monkeypatch:
         raise BlockingIOError("no more processes")
 
     monkeypatch.setattr(SpawnProcess, "start", none_left)
-    with in_processes(2, length_or_death, ["a", "bb"], 2) as results:
-        assert results() == {}
+    with in_processes(dict) as begin:
+        assert begin(2, length_or_death, ["a", "bb"], 2)() == {}
+    monkeypatch.undo()
+    monkeypatch.setattr(drawing_processes, "CAN_FORK", False)
+    with in_processes(dict) as begin:
+        assert begin(2, length_or_death, ["a", "bb"], 2)() == {}
 
 
-def test_processes_draw_the_same_files(store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_processes_draw_the_same_files(store: Store) -> None:
     data = report_data(store, "made_up")
-    names = ("accuracy_against_strength", "training_curves")
+    names = ("accuracy_against_strength", "training_curves", "pull_over_angle")
     alone = {name: drawing.draw_one(name, data, {}) for name in names}
-    with in_processes(2, drawing.draw_one, names, data, {}) as results:
-        assert results() == alone
+    with in_processes(drawing.warm) as begin:
+        assert begin(2, drawing.draw_one, names, data, {})() == alone
+
+
+def test_a_process_that_got_ready_for_nothing_is_ended() -> None:
+    with in_processes(dict):
+        (foreman,) = active_children()
+    assert not foreman.is_alive()
