@@ -14,6 +14,7 @@ from bench.evaluation.comparison import compare_rows, holm
 from bench.evaluation.paired import Comparison, PairedScores
 from bench.evaluation.stored import CellRuns, Readings, StoredRun, compare_cells
 from bench.records import canonical
+from bench.report.labels import signed
 from bench.report.people import people_of
 from bench.report.sides import CellOf, Side, check_alike
 from bench.store import Store
@@ -159,7 +160,7 @@ def verdict(found: Comparison, metric: str, of: int) -> str:
         more = f"{style.label} of A and B is the same"
     if found.low is None or found.high is None or found.p is None:
         return f"{more}; one network each or no spread, so nothing says how far this goes beyond them"
-    interval = f"{100 * found.level:g} % interval {found.low:+.{digits}f} to {found.high:+.{digits}f}"
+    interval = f"{100 * found.level:g} % interval {signed(found.low, digits)} to {signed(found.high, digits)}"
     these = " Holds for these two networks only." if found.n.get("seeds") == 1 else ""
     p = found.p if found.p_holm is None else found.p_holm
     if p <= 1 - found.level:

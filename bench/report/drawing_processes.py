@@ -96,7 +96,7 @@ def _foreman(pipe: Connection, prepare: Callable[[], object]) -> None:
     gc.freeze()  # a collection would write to, and so copy, every page that is shared
     context, waiting = multiprocessing.get_context("fork"), deque(names)
     busy: dict[Connection, tuple[BaseProcess, str]] = {}
-    with suppress(OSError):  # the caller is gone
+    with suppress(OSError):  # the caller is gone, or does what no process can be started for
         while waiting or busy:
             while waiting and len(busy) < count:
                 here, there = context.Pipe(duplex=False)

@@ -25,6 +25,11 @@ def axis_label(axis: str) -> str:
     return _AXES.get(axis, axis.removesuffix(".name"))
 
 
+def signed(value: float, digits: int) -> str:
+    """``+0.26``, ``−1.94``: of a difference, with a minus as wide as the plus."""
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
 def baseline_label(search: Mapping[str, Any]) -> str:
     """What the trials of a search (a record as ``search.json`` has it) are measured against."""
     return "λ = 0" if any(name.split(".")[0] == "enhancement" for name in search["space"]) else "as written"

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.catalog.metrics import metric
 from bench.report.effects import METRIC, seed_interval
-from bench.report.labels import axis_label, protocol_label, telling
+from bench.report.labels import axis_label, protocol_label, signed, telling
 from bench.report.results import CANCELLED, DONE, FAILED, MISSING, execution_classes
 from bench.report.table import OWN_DERIVATION
 
@@ -163,7 +163,7 @@ def _difference(row: pd.Series[Any], names: Mapping[str, str], digits: int) -> s
     unit = " points" if kind.share else f" {kind.unit}".rstrip()
     word = "higher" if row["effect"] > 0 else "lower"
     interval = "" if pd.isna(row["low"]) else (
-        f"95 % interval {_signed(row['low'], digits)} to {_signed(row['high'], digits)}, "
+        f"95 % interval {signed(row['low'], digits)} to {signed(row['high'], digits)}, "
     )  # fmt: skip
     return (
         f"{names[str(row['cell'])]} is {abs(row['effect']):.{digits}f}{unit} {word} on "
@@ -173,7 +173,7 @@ def _difference(row: pd.Series[Any], names: Mapping[str, str], digits: int) -> s
 
 
 def _span(part: pd.DataFrame, digits: int) -> str:
-    low, high = _signed(part["effect"].min(), digits), _signed(part["effect"].max(), digits)
+    low, high = signed(part["effect"].min(), digits), signed(part["effect"].max(), digits)
     return f"mean difference {low} points" if low == high else f"mean differences from {low} to {high} points"
 
 
@@ -248,10 +248,6 @@ def _near_an_end(done: pd.DataFrame, protocol: str, flags: Mapping[tuple[str, st
     if high:
         said.append(f"{label}: {high} {of} near the ceiling ({rules[1]}): hardly any room is left to differ.")
     return said
-
-
-def _signed(value: float, digits: int) -> str:
-    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def _p(value: float) -> str:

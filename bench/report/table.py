@@ -12,7 +12,7 @@ import pandas as pd
 from bench.catalog.metrics import Metric, metric
 from bench.report.effects import METRIC, Effect, all_effects, seed_interval
 from bench.report.flags import Flag, flag_of
-from bench.report.labels import axis_label, protocol_label
+from bench.report.labels import axis_label, protocol_label, signed
 from bench.report.results import CANCELLED, DONE, FAILED, MISSING, ReportData
 from bench.report.table_notes import OWN_DERIVATION, notes_of
 from bench.suite.schema import ReportBlock
@@ -80,7 +80,7 @@ class Entry:
     def delta_text(self, digits: int) -> str:
         if self.delta is None:
             return ""
-        return f"{self.delta:+.{digits}f}".replace("-", "−") + SIGNS[self.verdict]
+        return signed(self.delta, digits) + SIGNS[self.verdict]
 
 
 SIGNS: dict[Verdict, str] = {"": "", "significant": "*", "not": "°"}

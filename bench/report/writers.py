@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup, escape
 from tabulate import tabulate
 
+from bench.report.labels import signed
 from bench.report.latex import latex_escape, to_latex
 from bench.report.table import Column, Entry, Row, Table
 
@@ -157,8 +158,9 @@ def _told(entry: Entry, column: Column) -> str:
     """In words, what a difference to the baseline is worth."""
     words = {"significant": "significant", "not": "not significant", "": "not tested"}[entry.verdict]
     p = "" if entry.p_holm is None else f", p = {entry.p_holm:.2g} after Holm"
-    known = entry.low is not None and entry.high is not None
-    between = f"; interval {entry.low:+.{column.digits}f} to {entry.high:+.{column.digits}f}" if known else ""
+    between = ""
+    if entry.low is not None and entry.high is not None:
+        between = f"; interval {signed(entry.low, column.digits)} to {signed(entry.high, column.digits)}"
     return f"{words}{p}{between}; {entry.method}"
 
 

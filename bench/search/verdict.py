@@ -8,7 +8,7 @@ from itertools import combinations
 from statistics import fmean
 
 from bench.evaluation.comparison import holm
-from bench.evaluation.measured import compare_measured
+from bench.evaluation.measured import Row, compare_measured
 from bench.evaluation.paired import Comparison
 from bench.evaluation.stored import CellRuns, Readings, StoredRun
 from bench.scheduling.plan import Plan
@@ -75,11 +75,14 @@ def _tests(store: Store, plan: Plan, cells: tuple[str, str | None]) -> list[str]
     """A sentence for each protocol that both cells were tested on, and one that says how they were compared."""
     best, baseline, known = cell_of(store, plan, cells[0]), cell_of(store, plan, cells[1]), Readings()
     found = _compared(known, plan, [("", best, baseline)])
-    lines = [
-        f"{protocol}, retrained over {one.n['seeds']} fresh seeds: {_mean(known, best, protocol)} against "
-        f"{_mean(known, baseline, protocol)} of the baseline ({_difference(one)})."
-        for (_, protocol), one in found.items()
-    ]
+    lines = []
+    for (_, protocol), one in found.items():
+        rows = known.row(best, protocol, METRIC), known.row(baseline, protocol, METRIC)
+        ours, theirs = (_mean({seed: row[seed] for seed in rows[0].keys() & rows[1].keys()}) for row in rows)
+        lines.append(
+            f"{protocol}, retrained over {one.n['seeds']} fresh seeds: {ours:.2f} % against {theirs:.2f} % of the "
+            f"baseline ({_difference(one)})."
+        )
     return [*lines, *_method(found)]
 
 
@@ -114,10 +117,9 @@ def _fair_tests(store: Store, founds: Sequence[Found], plan: Plan, cells: Cells)
     sentences = []
     for protocol in dict.fromkeys(protocol for _, protocol in found):
         rows = {label: known.row(cell, protocol, METRIC) for label, cell in tested.items()}
-        means = {label: fmean(one.value for one in row.values()) for label, row in rows.items() if row}
-        ranked = sorted(means, key=lambda label: -means[label])
+        means = {label: _mean(row) for label, row in rows.items() if row}
         seeds = max(len(row) for row in rows.values())
-        told = ", ".join(f"{label} {_mean(known, tested[label], protocol)}" for label in ranked)
+        told = ", ".join(f"{label} {means[label]:.2f} %" for label in sorted(means, key=lambda label: -means[label]))
         sentences.append(f"{protocol}, tuned winners retrained over {seeds} fresh seeds: {told}.")
     clear = [f"{name} on {protocol} ({_difference(one)})" for (name, protocol), one in found.items() if _clear(one)]
     if found:
@@ -143,8 +145,8 @@ def _compared(
     return {key: replace(one, p_holm=p) for (key, one), p in zip(found.items(), adjusted, strict=True)}
 
 
-def _mean(known: Readings, cell: CellRuns, protocol: str) -> str:
-    return f"{100 * fmean(one.value for one in known.row(cell, protocol, METRIC).values()):.2f} %"
+def _mean(row: Row) -> float:
+    return 100 * fmean(one.value for one in row.values())
 
 
 def _clear(found: Comparison) -> bool:
@@ -165,6 +167,5 @@ def _difference(found: Comparison) -> str:
 def _method(found: Mapping[tuple[str, str], Comparison]) -> list[str]:
     """How differences were told, where there are any."""
     methods = "; or ".join(sorted({one.method for one in found.values()}))
-    return (
-        [f"Differences are paired by seed ({methods}), p is adjusted over these {len(found)} (Holm)."] if found else []
-    )
+    words = f"Differences are paired by seed ({methods}), p is adjusted over these {len(found)} (Holm)."
+    return [words] if found else []

@@ -75,14 +75,10 @@ def draw(results: ReportData) -> Drawing | None:
     if any(trial["state"] == "pruned" for study in shown for trial in study["trials"]):
         look_of: dict[str, Any] = {"marker": "v", "markersize": 4, "markerfacecolor": "none", "color": "0.55"}
         handles.append(Line2D([], [], linestyle="", label="pruned", **look_of))
-    handles += [
-        Line2D([], [], marker="*", linestyle="", markersize=9, color="white", markeredgecolor="black", label="best"),
-    ]
+    star: dict[str, Any] = {"marker": "*", "markersize": 9, "color": "white", "markeredgecolor": "black"}
+    handles.append(Line2D([], [], linestyle="", label="best", **star))
     if any(baseline_value(study, objective) is not None for study in shown):
-        handles.append(
-            Line2D(
-                [], [], linestyle="--", linewidth=1, color="0.35", label=f"{baseline_label(record)} with 95 % interval"
-            )
-        )
+        against = f"{baseline_label(record)} with 95 % interval"
+        handles.append(Line2D([], [], linestyle="--", linewidth=1, color="0.35", label=against))
     figure.legend(handles=handles, loc="outside lower center", ncol=min(5, len(handles)), frameon=False)
     return drawing(figure, record)
