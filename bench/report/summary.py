@@ -211,9 +211,10 @@ def _caveats(
     if (effects["p_holm"] >= LEVEL).any():
         said.append("That no difference could be shown does not mean that there is none.")
     if len(seeds) > 1:
+        alone = "" if search is not None and search.get("fair") else "; it was not tested against the next"
         said.append(
             f"The best of {len(seeds)} configurations was picked by the very numbers shown, "
-            "so it is likely to do worse on new data; it was not tested against the next."
+            f"so it is likely to do worse on new data{alone}."
         )
     said += [text for protocol in _tested(done, plan) for text in _near_an_end(done, protocol, flags)]
     if (frame["status"] == FAILED).any():

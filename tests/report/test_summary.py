@@ -193,5 +193,8 @@ def test_a_search_is_told_with_what_it_tried_and_what_the_test_said() -> None:
         "The best strength is 0.1.",
     )
     assert "A search picks what did best on validation, so its validation numbers are optimistic." in found.caveats
+    assert any("it was not tested against the next" in text for text in found.caveats)
+    fair = summary_of(PAIR, [], search | {"fair": "margin"})  # its words say how each winner did against each
+    assert not any("it was not tested against the next" in text for text in fair.caveats)
     assert summary_of(PAIR, [], {"best": {}}).search == ()
     assert summary_of(PAIR).search == ()
